@@ -1,0 +1,54 @@
+"""Virtual networks, their address ranges, and security groups."""
+
+from ipaddress import IPv4Address
+
+from msgspec import Struct
+
+from orrery.core.model.host import EMPTY
+from orrery.core.model.kinds import Owned
+from orrery.core.status import NetworkStatus
+from orrery.core.template import Pairs, Template
+
+
+class AddressRange(Struct, frozen=True, kw_only=True):
+    """`size` addresses in a row; the i-th has first address + i."""
+
+    id: int
+    type: str
+    """IP4 or ETHER."""
+    size: int
+    ip: str | None
+    mac: str
+    held: tuple[int, ...] = ()
+    """Indexes an operator holds back."""
+    extra: Pairs = ()
+
+    def ip_at(self, index: int) -> str | None:
+        return None if self.ip is None else str(IPv4Address(int(IPv4Address(self.ip)) + index))
+
+    def mac_at(self, index: int) -> str:
+        number = int(self.mac.replace(":", ""), 16) + index
+        return ":".join(f"{number:012x}"[i : i + 2] for i in range(0, 12, 2))
+
+
+class VirtualNetwork(Owned, frozen=True, kw_only=True):
+    """Address ranges plus a link kind; hands out addresses."""
+
+    status: NetworkStatus
+    vn_mad: str
+    """bridge: a bridge the engine makes or finds; nat: a bridge with gateway, DHCP and masquerading; dummy."""
+    bridge: str
+    phydev: str | None = None
+    vlan_id: str | None = None
+    clusters: tuple[int, ...] = (0,)
+    ranges: tuple[AddressRange, ...] = ()
+    template: Template = EMPTY
+    """NETWORK_ADDRESS, NETWORK_MASK, GATEWAY, DNS, GUEST_MTU, SECURITY_GROUPS ... and the user's own."""
+    security_groups: tuple[int, ...] = (0,)
+
+
+class SecurityGroup(Owned, frozen=True, kw_only=True):
+    """Rules that admit traffic; what no rule admits is dropped."""
+
+    template: Template = EMPTY
+    """DESCRIPTION and RULE vectors: PROTOCOL, RULE_TYPE, RANGE, IP, SIZE, NETWORK_ID, ICMP_TYPE."""

@@ -1,0 +1,100 @@
+"""The picture of the state that core, scheduler and services read: objects by kind and id, and what follows from them.
+
+Derived answers (usage of a host, users of an image, addresses taken) are computed from the objects,
+never counted up and down by hand, so they cannot drift.
+"""
+
+from collections.abc import Mapping, Set
+from typing import Protocol
+
+from orrery.core.capacity import Capacity
+from orrery.core.model.host import Cluster, Host
+from orrery.core.model.kinds import Kind
+from orrery.core.model.network import SecurityGroup, VirtualNetwork
+from orrery.core.model.storage import Datastore, Image
+from orrery.core.model.users import Group, User, VmTemplate
+from orrery.core.model.vm import Vm
+
+Object = (
+    Vm
+    | Host
+    | Image
+    | Datastore
+    | VirtualNetwork
+    | VmTemplate
+    | SecurityGroup
+    | User
+    | Group
+    | Cluster
+)
+
+
+class View(Protocol):
+    """Read-only. Mappings are ordered by id."""
+
+    @property
+    def engine_id(self) -> str: ...
+    @property
+    def vms(self) -> Mapping[int, Vm]: ...
+    @property
+    def hosts(self) -> Mapping[int, Host]: ...
+    @property
+    def images(self) -> Mapping[int, Image]: ...
+    @property
+    def datastores(self) -> Mapping[int, Datastore]: ...
+    @property
+    def networks(self) -> Mapping[int, VirtualNetwork]: ...
+    @property
+    def templates(self) -> Mapping[int, VmTemplate]: ...
+    @property
+    def security_groups(self) -> Mapping[int, SecurityGroup]: ...
+    @property
+    def users(self) -> Mapping[int, User]: ...
+    @property
+    def groups(self) -> Mapping[int, Group]: ...
+    @property
+    def clusters(self) -> Mapping[int, Cluster]: ...
+
+    def next_id(self, kind: Kind) -> int:
+        """The id the next new object of that kind will have."""
+        ...
+
+    def by_name(self, kind: Kind, name: str, uid: int | None = None) -> int | None:
+        """The id of the object of that name (and owner, where names are per owner)."""
+        ...
+
+    def host_usage(self, host_id: int) -> Capacity:
+        """What the VMs on that host hold."""
+        ...
+
+    def vms_on(self, host_id: int) -> Set[int]:
+        """VMs whose present stay is on that host."""
+        ...
+
+    def vms_pending(self) -> Set[int]:
+        """VMs waiting for a host."""
+        ...
+
+    def image_users(self, image_id: int) -> Set[int]:
+        """VMs that hold a disk of that image."""
+        ...
+
+    def datastore_images(self, datastore_id: int) -> Set[int]:
+        """Images registered in that datastore."""
+        ...
+
+    def network_vms(self, network_id: int) -> Set[int]:
+        """VMs with a NIC on that network."""
+        ...
+
+    def addresses_taken(self, network_id: int, ar_id: int) -> int:
+        """A bit set: bit i is 1 when the i-th address of the range is held by a VM."""
+        ...
+
+    def address_holder(self, network_id: int, ar_id: int, index: int) -> int | None:
+        """The VM that holds an address."""
+        ...
+
+    def system_datastore(self, cluster_id: int) -> Datastore | None:
+        """Where disks of VMs in that cluster go."""
+        ...

@@ -1,0 +1,114 @@
+"""The VM and its parts."""
+
+from msgspec import Struct
+
+from orrery.core.capacity import Capacity
+from orrery.core.model.kinds import Owned
+from orrery.core.status import HistoryAction, VmStatus
+from orrery.core.template import Pairs, Template
+
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """A VM's use of an image, or a volatile disk (`image_id` None)."""
+
+    id: int
+    image_id: int | None
+    datastore_id: int | None
+    kind: str
+    """FILE, CDROM, or for volatile disks fs or swap: OpenNebula's TYPE."""
+    source: str
+    """Where the image lies: a path in its datastore; empty for a volatile disk."""
+    format: str
+    """raw or qcow2: the format of the disk the VM sees."""
+    size_mib: int
+    original_size_mib: int
+    target: str
+    """Device name in the guest: vda, sda, hda."""
+    dev_prefix: str
+    persistent: bool = False
+    readonly: bool = False
+    clone: bool = True
+    extra: Pairs = ()
+    """Other attributes of the DISK as the user gave them (IMAGE, CACHE, IO ...)."""
+
+
+class Nic(Struct, frozen=True, kw_only=True):
+    """A VM's address on a virtual network."""
+
+    id: int
+    network_id: int
+    ar_id: int
+    index: int
+    """Position in the address range; (network, range, index) is held by one VM at most."""
+    mac: str
+    ip: str | None
+    bridge: str
+    target: str
+    """Name of the tap device on the host."""
+    vn_mad: str
+    model: str | None = None
+    security_groups: tuple[int, ...] = (0,)
+    extra: Pairs = ()
+
+
+class HistoryRecord(Struct, frozen=True, kw_only=True):
+    """One stay of a VM on a host. Times are seconds since the epoch, None while still open.
+
+    p = prolog, r = running (handed to the hypervisor), e = epilog, as in OpenNebula.
+    """
+
+    seq: int
+    host_id: int
+    hostname: str
+    cluster_id: int
+    vm_mad: str
+    tm_mad: str
+    ds_id: int
+    stime: float
+    etime: float | None = None
+    pstime: float | None = None
+    petime: float | None = None
+    rstime: float | None = None
+    retime: float | None = None
+    estime: float | None = None
+    eetime: float | None = None
+    action: HistoryAction = HistoryAction.NONE
+    uid: int | None = None
+    gid: int | None = None
+    cause: str | None = None
+
+
+class Vm(Owned, frozen=True, kw_only=True):
+    """A virtual machine: outlives any one start of its domain."""
+
+    status: VmStatus
+    prev_status: VmStatus
+    capacity: Capacity
+    vcpu: int
+    stime: float
+    etime: float | None = None
+    template: Template
+    """What the core knows (CPU, OS, GRAPHICS, CONTEXT ...) except DISK and NIC, which are below."""
+    user_template: Template
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    history: tuple[HistoryRecord, ...] = ()
+    deployment: int = 0
+    """How often a domain was demanded for it; names the domain together with the id."""
+    deploy_id: str | None = None
+    hard: bool = False
+    """The shutdown in flight is a hard one (destroy)."""
+    error: str | None = None
+    sched_message: str | None = None
+    template_id: int | None = None
+
+    @property
+    def host_id(self) -> int | None:
+        """The host of the present stay, None when it is on no host."""
+        if not self.history or self.history[-1].etime is not None:
+            return None
+        return self.history[-1].host_id
+
+    @property
+    def last_stay(self) -> HistoryRecord | None:
+        return self.history[-1] if self.history else None
