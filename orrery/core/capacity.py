@@ -1,4 +1,5 @@
-"""The capacity vector: what a VM asks for and what a host has. CPU in hundredths of a core, sizes in MiB."""
+"""The capacity vector: what a VM asks for and what a host has. CPU in hundredths of a core, sizes
+in MiB."""
 
 from typing import Self
 
@@ -6,7 +7,8 @@ from msgspec import Struct
 
 
 class Capacity(Struct, frozen=True):
-    """Amounts of each resource; `a.fits(b)` is true when every amount of `a` is at most that of `b`."""
+    """Amounts of each resource; `a.fits(b)` is true when every amount of `a` is at most that of
+    `b`."""
 
     cpu_pct: int = 0
     memory_mib: int = 0
@@ -27,7 +29,8 @@ class Capacity(Struct, frozen=True):
         )
 
     def fits(self, room: Self) -> bool:
-        """True when a VM of this size has room in `room` (disk is checked by datastore, not here)."""
+        """True when a VM of this size has room in `room` (disk is checked by datastore, not
+        here)."""
         return self.cpu_pct <= room.cpu_pct and self.memory_mib <= room.memory_mib
 
 

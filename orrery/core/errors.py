@@ -1,6 +1,7 @@
 """Every way in which a request can be refused: one tree, each class with a stable reason code.
 
-A refused request has changed nothing. A failed driver call is not here: it is data, an outcome (`core.messages`).
+A refused request has changed nothing. A failed driver call is not here: it is data, an outcome
+(`core.messages`).
 """
 
 from enum import Enum
@@ -23,8 +24,9 @@ class Reason(Enum):
     INTERNAL = "internal"
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
-    """Base of all refusals; `object_kind` and `object_id` name the object that refused, if there is one."""
+class Refused(Exception):
+    """Base of all refusals; `object_kind` and `object_id` name the object that refused, if there is
+    one."""
 
     reason = Reason.INTERNAL
 

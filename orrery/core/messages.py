@@ -1,16 +1,17 @@
-"""Every arrow of the system as a data class: commands, events, actions, outcomes, records, decisions.
+"""Every arrow of the system as a data class: commands, events, actions, outcomes, records,
+decisions.
 
-A command may be refused; an event has happened and may only be accepted or ignored. `cause` is the id
-of the command or event that started a chain; every consequence carries it.
+A command may be refused; an event has happened and may only be accepted or ignored. `cause` is the
+id of the command or event that started a chain; every consequence carries it.
 """
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 
 from msgspec import Struct
 
 from orrery.core.capacity import Capacity
+from orrery.core.model.action import Action
 from orrery.core.model.kinds import Kind
 from orrery.core.model.users import ONEADMIN_GID, ONEADMIN_UID
 from orrery.core.model.view import Object
@@ -69,48 +70,6 @@ class Unknown(Struct, frozen=True, tag="unknown"):
 Outcome = Done | Failed | Unknown
 
 
-# --- actions: the outbox ------------------------------------------------------------------------
-
-
-class ActionKind(Enum):
-    """Work for drivers. Each has its steps in `engine.steps`."""
-
-    VM_PROLOG = "vm.prolog"
-    VM_BOOT = "vm.boot"
-    VM_SHUTDOWN = "vm.shutdown"
-    VM_DESTROY = "vm.destroy"
-    VM_REBOOT = "vm.reboot"
-    VM_RESET = "vm.reset"
-    VM_SAVE = "vm.save"
-    VM_RESTORE = "vm.restore"
-    VM_EPILOG = "vm.epilog"
-    VM_CLEANUP = "vm.cleanup"
-    IMAGE_REGISTER = "image.register"
-    IMAGE_DELETE = "image.delete"
-
-
-class Action(Struct, frozen=True, kw_only=True):
-    """One entry of the outbox: at most one is unfinished for each object.
-
-    `gen` is that of the object when the action was demanded; an outcome that comes back for another
-    generation is stale and dropped.
-    """
-
-    kind: ActionKind
-    subject_kind: Kind
-    subject_id: int
-    gen: int
-    due_at: float
-    cause: str
-    attempt: int = 0
-    host_id: int | None = None
-    """The host whose limit it counts against and whose drivers perform it."""
-
-    @property
-    def key(self) -> tuple[Kind, int]:
-        return (self.subject_kind, self.subject_id)
-
-
 # --- records --------------------------------------------------------------------------------------
 
 
@@ -130,8 +89,8 @@ class Record(Struct, frozen=True, kw_only=True):
 class Decision(Struct, frozen=True, kw_only=True):
     """What one message leads to; empty when an event is ignored.
 
-    `actions` replace the unfinished action of their subject; `settled` names subjects whose unfinished
-    action is finished (or withdrawn) and has no successor.
+    `actions` replace the unfinished action of their subject; `settled` names subjects whose
+    unfinished action is finished (or withdrawn) and has no successor.
     """
 
     put: tuple[Object, ...] = ()
@@ -192,7 +151,8 @@ class DeleteObject(Command, frozen=True, kw_only=True):
     id: int
 
 
-# --- commands: VMs ----------------------------------------------------------------------------------
+# --- commands: VMs
+# ----------------------------------------------------------------------------------
 
 
 class AllocateVm(Command, frozen=True, kw_only=True):
@@ -246,8 +206,9 @@ class RecoverVm(VmCommand, frozen=True, kw_only=True):
     operation: RecoverOperation
 
 
-class Placement(Struct, frozen=True):
-    """The planner's choice for one VM, made on a view in which it had generation `gen`."""
+class PlaceVm(Message, frozen=True, kw_only=True):
+    """The planner's choice, made on a view in which the VM had generation `gen`. Checked again;
+    stale is ignored."""
 
     vm_id: int
     gen: int
@@ -255,7 +216,7 @@ class Placement(Struct, frozen=True):
     ds_id: int
 
 
-class Explanation(Struct, frozen=True):
+class ExplainVm(Message, frozen=True, kw_only=True):
     """Why a pending VM has to wait."""
 
     vm_id: int
@@ -264,13 +225,14 @@ class Explanation(Struct, frozen=True):
 
 
 class ApplyPlan(Message, frozen=True, kw_only=True):
-    """Each placement is checked again on the newest state; those that fail are dropped."""
+    """One plan: each placement is decided on the state that the ones before it leave."""
 
-    placements: tuple[Placement, ...]
-    explanations: tuple[Explanation, ...] = ()
+    placements: tuple[PlaceVm, ...]
+    explanations: tuple[ExplainVm, ...] = ()
 
 
-# --- commands: the rest --------------------------------------------------------------------------------
+# --- commands: the rest
+# --------------------------------------------------------------------------------
 
 
 class AllocateHost(Command, frozen=True, kw_only=True):
@@ -378,7 +340,8 @@ class Bootstrap(Message, frozen=True, kw_only=True):
     """ds_mad and tm_mad of the default datastores: `fs` or `sim`."""
 
 
-# --- events ------------------------------------------------------------------------------------------------
+# --- events
+# ------------------------------------------------------------------------------------------------
 
 
 class Settled(Message, frozen=True, kw_only=True):
@@ -388,11 +351,12 @@ class Settled(Message, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class DomainSeen(Struct, frozen=True):
+class DomainSeen(Message, frozen=True, kw_only=True):
     """What a host's inventory says of one VM; `gen` is the VM's when the poll began."""
 
     vm_id: int
     gen: int
+    host_id: int
     state: DomainState
     reason: str | None = None
 

@@ -11,11 +11,9 @@ class VmStatus(IntEnum):
 
     PENDING = 1 << 8
     HOLD = 2 << 8
-    STOPPED = 4 << 8
     SUSPENDED = 5 << 8
     DONE = 6 << 8
     POWEROFF = 8 << 8
-    UNDEPLOYED = 9 << 8
     PROLOG = 3 << 8 | 1
     BOOT = 3 << 8 | 2
     RUNNING = 3 << 8 | 3

@@ -1,8 +1,8 @@
 """Contracts between the engine and whatever runs VMs, keeps disks and links networks.
 
-All methods are async and idempotent and return an outcome; none raises for what the other side did. What they
-are given is complete: a driver never asks back. The same contracts are spoken over a pipe (docs/reference/driver-protocol.md),
-so every argument and result is plain data that JSON can carry.
+All methods are async and idempotent and return an outcome; none raises for what the other side did.
+What they are given is complete: a driver never asks back. The same contracts are spoken over a pipe
+(docs/reference/driver-protocol.md), so every argument and result is plain data that JSON can carry.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +18,13 @@ Progress = Callable[[float], None]
 """Called with the fraction done, 0 to 1."""
 
 
-# --- hypervisor ------------------------------------------------------------------------------------
+# --- hypervisor
+# ------------------------------------------------------------------------------------
 
 
 class DomainDisk(Struct, frozen=True, kw_only=True):
-    """A disk as the hypervisor sees it. `device` is disk, cdrom or floppy; `bus` virtio, ide, sata, scsi, fdc."""
+    """A disk as the hypervisor sees it. `device` is disk, cdrom or floppy; `bus` virtio, ide, sata,
+    scsi, fdc."""
 
     path: str
     format: str
@@ -56,7 +58,8 @@ class Graphics(Struct, frozen=True, kw_only=True):
 
 
 class Domain(Struct, frozen=True, kw_only=True):
-    """All a hypervisor needs to start a VM. `uuid` is uuid5(engine, VM, deployment): a repeated create meets its own."""
+    """All a hypervisor needs to start a VM. `uuid` is uuid5(engine, VM, deployment): a repeated
+    create meets its own."""
 
     uuid: str
     name: str
@@ -102,7 +105,8 @@ class DomainFacts(Struct, frozen=True, kw_only=True):
     """engine_id of the engine that made it, None for a wild one."""
     vm_id: int | None
     values: dict[str, float] = {}
-    """CPU (percent of one core), MEMORY (KiB), NETRX, NETTX, DISKRDBYTES, DISKWRBYTES ... (totals)."""
+    """CPU (percent of one core), MEMORY (KiB), NETRX, NETTX, DISKRDBYTES, DISKWRBYTES ...
+    (totals)."""
     reason: str | None = None
 
 
@@ -112,11 +116,13 @@ class Inventory(Struct, frozen=True, kw_only=True):
     total: Capacity
     free: Capacity
     facts: dict[str, str]
-    """Attributes for REQUIREMENTS and RANK: ARCH, HYPERVISOR, ACCELERATION (kvm or tcg), MODELNAME, CPUSPEED, VERSION ..."""
+    """Attributes for REQUIREMENTS and RANK: ARCH, HYPERVISOR, ACCELERATION (kvm or tcg), MODELNAME,
+    CPUSPEED, VERSION ..."""
     capabilities: list[str]
     domains: list[DomainFacts]
     values: dict[str, float] = {}
-    """Monitoring numbers of the host: USED_CPU, FREE_CPU, USED_MEMORY, FREE_MEMORY (KiB), NETRX, NETTX."""
+    """Monitoring numbers of the host: USED_CPU, FREE_CPU, USED_MEMORY, FREE_MEMORY (KiB), NETRX,
+    NETTX."""
 
 
 class Hypervisor(Protocol):
@@ -131,7 +137,8 @@ class Hypervisor(Protocol):
         ...
 
     async def shutdown(self, ref: DomainRef, timeout_s: float) -> Outcome:
-        """Ask the guest to stop and wait until the domain is gone; Failed if it is still there after `timeout_s`."""
+        """Ask the guest to stop and wait until the domain is gone; Failed if it is still there
+        after `timeout_s`."""
         ...
 
     async def destroy(self, ref: DomainRef) -> Outcome:
@@ -147,11 +154,13 @@ class Hypervisor(Protocol):
         ...
 
     async def save(self, ref: DomainRef, path: str) -> Outcome:
-        """Write memory to `path` and stop the domain: whole, or not at all (written aside, then renamed)."""
+        """Write memory to `path` and stop the domain: whole, or not at all (written aside, then
+        renamed)."""
         ...
 
     async def restore(self, domain: Domain, path: str) -> Outcome:
-        """Start it from `path`, which is kept. If it already runs, done. Result: {"deploy_id": str}."""
+        """Start it from `path`, which is kept. If it already runs, done. Result: {"deploy_id":
+        str}."""
         ...
 
     async def state(self, ref: DomainRef) -> Outcome:
@@ -159,13 +168,15 @@ class Hypervisor(Protocol):
         ...
 
 
-# --- storage ----------------------------------------------------------------------------------------
+# --- storage
+# ----------------------------------------------------------------------------------------
 
 
 class DiskPlan(Struct, frozen=True, kw_only=True):
     """One file to make in a VM's directory.
 
-    `how`: clone (instant, by backing file), link (persistent: the image itself), copy, blank, swap, context.
+    `how`: clone (instant, by backing file), link (persistent: the image itself), copy, blank, swap,
+    context.
     """
 
     how: str
@@ -181,7 +192,8 @@ class DiskPlan(Struct, frozen=True, kw_only=True):
 
 
 class ImagePlan(Struct, frozen=True, kw_only=True):
-    """An image to bring into a datastore. `origin` is a path, an http(s) URL, or None for an empty one."""
+    """An image to bring into a datastore. `origin` is a path, an http(s) URL, or None for an empty
+    one."""
 
     origin: str | None
     target: str
@@ -210,7 +222,8 @@ class Storage(Protocol):
         ...
 
     async def register(self, plan: ImagePlan, progress: Progress | None = None) -> Outcome:
-        """Fetch, verify, convert nothing. Result: {"size_mib", "format", "checksum"}; whole, or not at all."""
+        """Fetch, verify, convert nothing. Result: {"size_mib", "format", "checksum"}; whole, or not
+        at all."""
         ...
 
     async def usage(self, directory: str) -> Outcome:
@@ -222,7 +235,8 @@ class Storage(Protocol):
         ...
 
 
-# --- network ----------------------------------------------------------------------------------------
+# --- network
+# ----------------------------------------------------------------------------------------
 
 
 class FilterRule(Struct, frozen=True, kw_only=True):
@@ -299,4 +313,3 @@ class HostDrivers(Struct, frozen=True):
     hypervisor: Hypervisor
     storage: Storage
     network: Network
-

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from orrery.core.messages import Action, Record
+from orrery.core.messages import Record
+from orrery.core.model.action import Action
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import Object
 
@@ -61,7 +62,8 @@ class Store(Protocol):
 
 
 class Sample(Struct, frozen=True):
-    """One monitoring sample of a VM or host: numbers by OpenNebula's names (CPU, MEMORY, NETRX ...)."""
+    """One monitoring sample of a VM or host: numbers by OpenNebula's names (CPU, MEMORY, NETRX
+    ...)."""
 
     kind: Kind
     id: int

@@ -23,7 +23,8 @@ class Host(Entity, frozen=True, kw_only=True):
     facts: Template = EMPTY
     template: Template = EMPTY
     capabilities: frozenset[str] = frozenset()
-    """What its driver can do: suspend, live-migrate, hotplug ... The core asks these, never the driver's name."""
+    """What its driver can do: suspend, live-migrate, hotplug ... The core asks these, never the
+    driver's name."""
     error: str | None = None
     failures: int = 0
     """Monitorings that failed in a row."""

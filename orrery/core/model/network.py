@@ -30,20 +30,37 @@ class AddressRange(Struct, frozen=True, kw_only=True):
         number = int(self.mac.replace(":", ""), 16) + index
         return ":".join(f"{number:012x}"[i : i + 2] for i in range(0, 12, 2))
 
+    def index_of_ip(self, ip: str) -> int | None:
+        """Where that address lies in the range; None when it does not, or is no address."""
+        try:
+            offset = int(IPv4Address(ip)) - int(IPv4Address(self.ip or ""))
+        except ValueError:
+            return None
+        return offset if 0 <= offset < self.size else None
+
+    def index_of_mac(self, mac: str) -> int | None:
+        try:
+            offset = int(mac.replace(":", ""), 16) - int(self.mac.replace(":", ""), 16)
+        except ValueError:
+            return None
+        return offset if 0 <= offset < self.size else None
+
 
 class VirtualNetwork(Owned, frozen=True, kw_only=True):
     """Address ranges plus a link kind; hands out addresses."""
 
     status: NetworkStatus
     vn_mad: str
-    """bridge: a bridge the engine makes or finds; nat: a bridge with gateway, DHCP and masquerading; dummy."""
+    """bridge: a bridge the engine makes or finds; nat: a bridge with gateway, DHCP and
+    masquerading; dummy."""
     bridge: str
     phydev: str | None = None
     vlan_id: str | None = None
     clusters: tuple[int, ...] = (0,)
     ranges: tuple[AddressRange, ...] = ()
     template: Template = EMPTY
-    """NETWORK_ADDRESS, NETWORK_MASK, GATEWAY, DNS, GUEST_MTU, SECURITY_GROUPS ... and the user's own."""
+    """NETWORK_ADDRESS, NETWORK_MASK, GATEWAY, DNS, GUEST_MTU, SECURITY_GROUPS ... and the user's
+    own."""
     security_groups: tuple[int, ...] = (0,)
 
 

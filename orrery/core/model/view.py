@@ -1,4 +1,5 @@
-"""The picture of the state that core, scheduler and services read: objects by kind and id, and what follows from them.
+"""The picture of the state that core, scheduler and services read: objects by kind and id, and what
+follows from them.
 
 Derived answers (usage of a host, users of an image, addresses taken) are computed from the objects,
 never counted up and down by hand, so they cannot drift.
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Set
 from typing import Protocol
 
 from orrery.core.capacity import Capacity
+from orrery.core.model.action import Action
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
@@ -54,6 +56,10 @@ class View(Protocol):
     def groups(self) -> Mapping[int, Group]: ...
     @property
     def clusters(self) -> Mapping[int, Cluster]: ...
+
+    def unfinished(self, kind: Kind, object_id: int) -> Action | None:
+        """The action in the outbox for that object."""
+        ...
 
     def next_id(self, kind: Kind) -> int:
         """The id the next new object of that kind will have."""

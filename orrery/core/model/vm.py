@@ -103,12 +103,25 @@ class Vm(Owned, frozen=True, kw_only=True):
     template_id: int | None = None
 
     @property
+    def last_stay(self) -> HistoryRecord | None:
+        """The present stay on a host, or the last one."""
+        return self.history[-1] if self.history else None
+
+    @property
     def host_id(self) -> int | None:
-        """The host of the present stay, None when it is on no host."""
-        if not self.history or self.history[-1].etime is not None:
+        """The host its disks are on; None before it is placed and when it is done."""
+        if self.status in OFF_HOST or not self.history:
             return None
         return self.history[-1].host_id
 
     @property
-    def last_stay(self) -> HistoryRecord | None:
-        return self.history[-1] if self.history else None
+    def holds_capacity(self) -> bool:
+        """Whether its CPU and memory count against its host."""
+        return self.status not in OFF_HOST and self.status not in AT_REST
+
+
+OFF_HOST = frozenset({VmStatus.PENDING, VmStatus.HOLD, VmStatus.DONE})
+"""Statuses in which a VM is on no host."""
+
+AT_REST = frozenset({VmStatus.SUSPENDED, VmStatus.POWEROFF})
+"""Statuses in which only its disks are on the host: CPU and memory are free for others."""

@@ -1,0 +1,200 @@
+"""Turns a VM template into a VM: every attribute checked before anything is taken.
+
+Nothing here decides where it runs. Errors name the attribute, the value and the remedy.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+from orrery.core.capacity import Capacity
+from orrery.core.errors import InvalidInput, NotAuthorized
+from orrery.core.expr import rank, requirement
+from orrery.core.messages import Actor, AllocateVm, Decision, Record
+from orrery.core.model.kinds import Kind
+from orrery.core.model.view import View
+from orrery.core.model.vm import Vm
+from orrery.core.names import check_name
+from orrery.core.status import VmStatus
+from orrery.core.template import Template, split
+from orrery.core.vm_disks import build_disks, context_target
+from orrery.core.vm_nics import build_nics
+
+KNOWN = frozenset(
+    [
+        "CPU",
+        "VCPU",
+        "MEMORY",
+        "OS",
+        "GRAPHICS",
+        "CONTEXT",
+        "FEATURES",
+        "INPUT",
+        "RAW",
+        "CPU_MODEL",
+        "VIDEO",
+        "TOPOLOGY",
+        "NIC_DEFAULT",
+        "CPU_COST",
+        "MEMORY_COST",
+        "DISK_COST",
+        "EMULATOR",
+        "TEMPLATE_ID",
+    ]
+)
+"""Attributes that go to TEMPLATE; DISK and NIC become parts of the VM, the rest is the user's."""
+
+IGNORED = frozenset({"NAME", "VMID", "DISK", "NIC"})
+
+RESTRICTED = frozenset(
+    [
+        "CONTEXT/FILES",
+        "NIC/MAC",
+        "NIC/VLAN_ID",
+        "NIC/BRIDGE",
+        "NIC/FILTER",
+        "NIC_DEFAULT/MAC",
+        "NIC_DEFAULT/VLAN_ID",
+        "NIC_DEFAULT/BRIDGE",
+        "DISK/TOTAL_BYTES_SEC",
+        "DISK/TOTAL_IOPS_SEC",
+        "DISK/ORIGINAL_SIZE",
+        "DISK/SIZE_PREV",
+        "DEPLOY_ID",
+        "CPU_COST",
+        "MEMORY_COST",
+        "DISK_COST",
+        "PCI",
+        "EMULATOR",
+        "RAW/DATA",
+        "USER_PRIORITY",
+        "TOPOLOGY/PIN_POLICY",
+        "TOPOLOGY/HUGEPAGE_SIZE",
+        "OS/KERNEL",
+        "OS/INITRD",
+        "DISK/SOURCE",
+    ]
+)
+"""What only members of group oneadmin may set: it reaches past the VM into the host."""
+
+MAX_MEMORY_MIB = 16 * 1024 * 1024
+MAX_CPU = 1024
+UNITS = {"": 1, "M": 1, "MB": 1, "G": 1024, "GB": 1024, "T": 1024 * 1024, "TB": 1024 * 1024}
+
+
+def allocate(message: AllocateVm, view: View, now: float) -> Decision:
+    """A new VM, PENDING or on hold, with its addresses taken.
+
+    Raises:
+        InvalidInput, NotFound, NotAuthorized, NoCapacity: nothing was changed.
+    """
+    template, actor = message.template, message.actor
+    refuse_restricted(template, actor)
+    vm_id = view.next_id(Kind.VM)
+    check_expressions(template)
+    name = message.name or template.get("NAME") or f"one-{vm_id}"
+    disks = build_disks(template, view, actor)
+    nics = build_nics(template, view, actor, vm_id)
+    known, others = split(template, KNOWN)
+    vm = Vm(
+        id=vm_id,
+        name=check_name("NAME", name),
+        uid=actor.uid,
+        gid=actor.gids[0],
+        permissions=0o600,
+        status=VmStatus.HOLD if message.hold else VmStatus.PENDING,
+        prev_status=VmStatus.PENDING,
+        capacity=capacity_of(template, sum(d.size_mib for d in disks)),
+        vcpu=vcpu_of(template),
+        stime=now,
+        template=context_completed(known.without({"TEMPLATE_ID"}), disks_taken(disks)),
+        user_template=others.without(IGNORED),
+        disks=disks,
+        nics=nics,
+        template_id=message.template_id,
+    )
+    record = Record(
+        kind="vm.created",
+        subject_kind=Kind.VM,
+        subject_id=vm_id,
+        at=now,
+        cause=message.cause,
+        body={"name": vm.name, "uid": vm.uid, "status": vm.status.name.lower()},
+    )
+    return Decision(put=(vm,), records=(record,), result=vm_id)
+
+
+def disks_taken(disks: tuple[object, ...]) -> frozenset[str]:
+    return frozenset(getattr(disk, "target", "") for disk in disks)
+
+
+def context_completed(known: Template, taken: frozenset[str]) -> Template:
+    """CONTEXT says on which device the guest finds it: fixed once, so that it never moves."""
+    context = known.vector("CONTEXT")
+    if context is None or context.get("TARGET"):
+        return known
+    pairs = (*context.items(), ("TARGET", context_target(taken)))
+    return known.replaced("CONTEXT", pairs)
+
+
+def refuse_restricted(template: Template, actor: Actor) -> None:
+    if actor.is_admin:
+        return
+    for name, value in template.attributes:
+        keys = [name] if isinstance(value, str) else [name, *(f"{name}/{k}" for k, _ in value)]
+        for key in keys:
+            if key in RESTRICTED:
+                raise NotAuthorized(
+                    f"User [{actor.uid}] : VM Template includes a restricted attribute {key}."
+                )
+
+
+def check_expressions(template: Template) -> None:
+    for name in ("SCHED_REQUIREMENTS", "REQUIREMENTS"):
+        requirement(template.get(name) or "")
+    for name in ("SCHED_RANK", "RANK"):
+        rank(template.get(name) or "")
+
+
+def capacity_of(template: Template, disk_mib: int) -> Capacity:
+    return Capacity(cpu_of(template), memory_of(template), disk_mib)
+
+
+def cpu_of(template: Template) -> int:
+    """CPU in hundredths of a core."""
+    text = required(template, "CPU", 'like CPU="0.5"')
+    try:
+        cpu = Decimal(text)
+    except InvalidOperation:
+        cpu = Decimal("NaN")
+    if not cpu.is_finite() or not 0 < cpu <= MAX_CPU:
+        raise InvalidInput("CPU", text, f"is not a share of CPUs: a number above 0 up to {MAX_CPU}")
+    return max(1, int(cpu * 100))
+
+
+def memory_of(template: Template) -> int:
+    """MEMORY in MiB; a suffix G or T is understood."""
+    text = required(template, "MEMORY", 'in MiB, like MEMORY="512"')
+    digits = text.strip().upper()
+    number = digits.rstrip("MGTB")
+    unit = digits[len(number) :].strip()
+    if not number.strip().isascii() or not number.strip().isdigit() or unit not in UNITS:
+        raise InvalidInput("MEMORY", text, "is not a size: give whole MiB, like 512")
+    memory = int(number[:20]) * UNITS[unit]
+    if not 0 < memory <= MAX_MEMORY_MIB:
+        raise InvalidInput("MEMORY", text, f"is out of range: 1 to {MAX_MEMORY_MIB} MiB")
+    return memory
+
+
+def vcpu_of(template: Template) -> int:
+    text = template.get("VCPU")
+    if text is None or text == "":
+        return 1
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) <= MAX_CPU:
+        raise InvalidInput("VCPU", text, f"is not a number of CPUs: 1 to {MAX_CPU}")
+    return int(text)
+
+
+def required(template: Template, name: str, example: str) -> str:
+    value = template.get(name)
+    if value is None or not value.strip():
+        raise InvalidInput(name, value or "", f"is missing: every VM template needs it, {example}")
+    return value.strip()

@@ -1,0 +1,185 @@
+"""Asks every host how it is, once a period; facts become events, numbers become samples."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from orrery.core.messages import (
+    DomainSeen,
+    Done,
+    HostSeen,
+    HostSilent,
+    Message,
+    Outcome,
+    Unknown,
+)
+from orrery.core.model.host import Host
+from orrery.core.model.kinds import Kind
+from orrery.core.model.view import View
+from orrery.core.model.vm import Vm
+from orrery.core.status import DomainState, HostStatus
+from orrery.core.template import Template
+from orrery.engine import specs
+from orrery.engine.fleet import Fleet
+from orrery.engine.limits import Limits
+from orrery.engine.reconcile import Reconciler
+from orrery.engine.writer import Commit
+from orrery.ports.clock import Clock
+from orrery.ports.driver import DomainFacts, Inventory
+from orrery.ports.store import Sample, Series
+
+log = logging.getLogger(__name__)
+
+Submit = Callable[[Message], Awaitable[int | None]]
+
+WATCHED = (HostStatus.INIT, HostStatus.MONITORED, HostStatus.ERROR, HostStatus.DISABLED)
+"""Hosts that are asked; OFFLINE ones are left alone."""
+
+
+class Monitor:
+    """Keeps the newest sample of everything at hand; the series go to the store."""
+
+    def __init__(
+        self,
+        view: View,
+        fleet: Fleet,
+        submit: Submit,
+        reconciler: Reconciler,
+        series: Series,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._view = view
+        self._fleet = fleet
+        self._submit = submit
+        self._reconciler = reconciler
+        self._series = series
+        self._clock = clock
+        self._limits = limits
+        self._parallel = asyncio.Semaphore(limits.monitor_parallel)
+        self._wake = asyncio.Event()
+        self._soon: set[int] = set()
+        self.last: dict[tuple[Kind, int], Sample] = {}
+
+    def on_commit(self, commit: Commit) -> None:
+        """A new or re-enabled host is asked at once; a deleted one is forgotten."""
+        for obj in commit.put:
+            if isinstance(obj, Host) and obj.status is HostStatus.INIT:
+                self.poll_soon(obj.id)
+        for key in commit.deleted:
+            self.last.pop(key, None)
+            if key[0] is Kind.HOST:
+                self._fleet.forget(key[1])
+
+    def poll_soon(self, host_id: int) -> None:
+        """A hint (a driver's event) that a host is worth a look now."""
+        self._soon.add(host_id)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled: all hosts once a period, those hinted at in between."""
+        await self._poll(set(self._view.hosts))
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._limits.monitor_period_s
+        while True:
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
+                self._wake.clear()
+                hosts, self._soon = self._soon, set()
+                await self._poll(hosts)
+            except TimeoutError:
+                due = loop.time() + self._limits.monitor_period_s
+                await self._poll(set(self._view.hosts))
+                await self._measure_datastores()
+                await self._series.prune(self._clock.now() - self._limits.samples_kept_s)
+
+    async def _poll(self, host_ids: set[int]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for host_id in sorted(host_ids):
+                host = self._view.hosts.get(host_id)
+                if host is not None and host.status in WATCHED:
+                    group.create_task(self._poll_one(host), name=f"monitor {host.name}")
+
+    async def _poll_one(self, host: Host) -> None:
+        async with self._parallel:
+            before = {vm_id: self._view.vms[vm_id] for vm_id in self._view.vms_on(host.id)}
+            outcome = await self._ask(host)
+        cause = f"monitor-{host.id}"
+        if not isinstance(outcome, Done):
+            silent = HostSilent(cause=cause, host_id=host.id, message=outcome.message)
+            await self._submit(silent)
+            return
+        inventory = msgspec.convert(outcome.result, Inventory)
+        await self._submit(self._seen(host, inventory, before, cause))
+        await self._keep_samples(host, inventory)
+        await self._reconciler.remove_leftovers(host, inventory.domains)
+
+    async def _ask(self, host: Host) -> Outcome:
+        try:
+            async with asyncio.timeout(self._limits.monitor_timeout_s):
+                return await self._fleet.drivers(host).hypervisor.inventory()
+        except TimeoutError:
+            return Unknown(f"no answer within {self._limits.monitor_timeout_s:g} s")
+        except Exception as error:  # a driver's fault is the host's trouble, not the engine's end
+            log.exception("host %s cannot be monitored", host.name)
+            return Unknown(f"{type(error).__name__}: {error}")
+
+    def _seen(
+        self, host: Host, inventory: Inventory, before: dict[int, Vm], cause: str
+    ) -> HostSeen:
+        by_uuid = {found.uuid: found for found in inventory.domains}
+        domains = []
+        for vm in before.values():
+            found = by_uuid.get(specs.domain_uuid(self._view.engine_id, vm))
+            domains.append(
+                DomainSeen(
+                    cause=cause,
+                    vm_id=vm.id,
+                    gen=vm.gen,
+                    host_id=host.id,
+                    state=DomainState.ABSENT if found is None else found.state,
+                    reason=None if found is None else found.reason,
+                )
+            )
+        return HostSeen(
+            cause=cause,
+            host_id=host.id,
+            total=inventory.total,
+            facts=Template(tuple(sorted(inventory.facts.items()))),
+            capabilities=frozenset(inventory.capabilities),
+            domains=tuple(domains),
+        )
+
+    async def _keep_samples(self, host: Host, inventory: Inventory) -> None:
+        now = self._clock.now()
+        samples = [Sample(Kind.HOST, host.id, now, inventory.values)]
+        samples.extend(
+            Sample(Kind.VM, found.vm_id, now, found.values)
+            for found in inventory.domains
+            if self._is_ours(found) and found.vm_id is not None
+        )
+        for sample in samples:
+            self.last[sample.kind, sample.id] = sample
+        await self._series.append(samples)
+
+    def _is_ours(self, found: DomainFacts) -> bool:
+        return found.owner == self._view.engine_id and found.vm_id in self._view.vms
+
+    async def _measure_datastores(self) -> None:
+        now = self._clock.now()
+        for datastore in list(self._view.datastores.values()):
+            try:
+                async with asyncio.timeout(self._limits.monitor_timeout_s):
+                    outcome = await self._fleet.images(datastore).usage(datastore.base_path)
+            except TimeoutError:
+                continue
+            if isinstance(outcome, Done):
+                values: dict[str, Any] = outcome.result
+                numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+                self.last[Kind.DATASTORE, datastore.id] = Sample(
+                    Kind.DATASTORE, datastore.id, now, numbers
+                )

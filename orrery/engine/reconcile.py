@@ -1,0 +1,142 @@
+"""Intended against actual, for what follows from the state: networks of hosts, leftover domains and
+directories.
+
+By signal when something changed and by timer in any case; always the whole, never increments.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+from orrery.core.messages import Done, Outcome
+from orrery.core.model.host import Host
+from orrery.core.model.network import SecurityGroup, VirtualNetwork
+from orrery.core.model.view import View
+from orrery.core.model.vm import Vm
+from orrery.core.status import HostStatus, VmStatus
+from orrery.engine import specs
+from orrery.engine.fleet import Fleet
+from orrery.engine.limits import Limits
+from orrery.engine.writer import Commit
+from orrery.ports.driver import DomainFacts, DomainRef, HostNetwork
+
+log = logging.getLogger(__name__)
+
+LEAVING = (VmStatus.DONE, VmStatus.POWEROFF, VmStatus.SUSPENDED, VmStatus.EPILOG, VmStatus.PENDING)
+"""A VM that gets there no longer needs its ports."""
+
+Note = Callable[[str], None]
+
+
+class Reconciler:
+    """`apply_network` is also called by the step that wires a VM before it boots."""
+
+    def __init__(self, view: View, fleet: Fleet, limits: Limits) -> None:
+        self._view = view
+        self._fleet = fleet
+        self._limits = limits
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._applied: dict[int, HostNetwork] = {}
+        self._dirty: set[int] = set()
+        self._wake = asyncio.Event()
+        self.removed = 0
+        """Leftovers removed since the start."""
+
+    # --- networks ------------------------------------------------------------------------------
+
+    def on_commit(self, commit: Commit) -> None:
+        for obj in commit.put:
+            if isinstance(obj, Vm) and obj.status in LEAVING and obj.history and obj.nics:
+                self._dirty.add(obj.history[-1].host_id)
+            elif isinstance(obj, VirtualNetwork | SecurityGroup):
+                self._dirty.update(self._view.hosts)
+        if self._dirty:
+            self._wake.set()
+
+    async def apply_network(self, host_id: int) -> Outcome:
+        """Bring a host's network to the newest state. Who waits for its turn finds it done
+        already."""
+        async with self._locks[host_id]:
+            host = self._view.hosts.get(host_id)
+            if host is None:
+                return Done()
+            intended = specs.host_network(self._view, host_id)
+            if self._applied.get(host_id) == intended:
+                return Done()
+            self._applied.pop(host_id, None)
+            outcome = await self._fleet.drivers(host).network.apply(intended)
+            if isinstance(outcome, Done):
+                self._applied[host_id] = intended
+            return outcome
+
+    async def run(self) -> None:
+        """Until cancelled: apply what changed, and everything once a period."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.reconcile_period_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._applied.clear()
+                self._dirty.update(self._view.hosts)
+            self._wake.clear()
+            hosts, self._dirty = self._dirty, set()
+            for host_id in sorted(hosts):
+                await self._apply_quietly(host_id)
+
+    async def _apply_quietly(self, host_id: int) -> None:
+        host = self._view.hosts.get(host_id)
+        if host is None or host.status not in (HostStatus.MONITORED, HostStatus.DISABLED):
+            return
+        try:
+            async with asyncio.timeout(self._limits.monitor_timeout_s):
+                outcome = await self.apply_network(host_id)
+        except TimeoutError:
+            log.warning("network of host %s: no answer", host.name)
+            return
+        if not isinstance(outcome, Done):
+            log.warning("network of host %s: %s", host.name, outcome.message)
+
+    # --- leftovers -------------------------------------------------------------------------------
+
+    async def remove_leftovers(self, host: Host, domains: list[DomainFacts]) -> None:
+        """Remove what bears our mark on the host and no VM explains any more."""
+        drivers = self._fleet.drivers(host)
+        for found in domains:
+            if not self._explained(host, found):
+                log.warning(
+                    "host %s: domain %s belongs to no VM: removing it", host.name, found.name
+                )
+                outcome = await drivers.hypervisor.destroy(
+                    DomainRef(uuid=found.uuid, name=found.name)
+                )
+                self.removed += isinstance(outcome, Done)
+        await self._remove_directories(host)
+
+    def _explained(self, host: Host, found: DomainFacts) -> bool:
+        if found.owner != self._view.engine_id or found.vm_id is None:
+            return True
+        vm = self._view.vms.get(found.vm_id)
+        if vm is None or vm.host_id != host.id:
+            return False
+        return specs.domain_uuid(self._view.engine_id, vm) == found.uuid
+
+    async def _remove_directories(self, host: Host) -> None:
+        datastore = self._view.system_datastore(host.cluster_id)
+        if datastore is None:
+            return
+        storage = self._fleet.drivers(host).storage
+        listed = await storage.listing(datastore.base_path)
+        names = listed.result.get("names") if isinstance(listed, Done) else None
+        for name in names if isinstance(names, list) else ():
+            if not isinstance(name, str) or not name.isdigit() or self._keeps(int(name)):
+                continue
+            log.warning("host %s: %s belongs to no VM: removing it", host.name, name)
+            outcome = await storage.remove(f"{datastore.base_path}/{name}")
+            self.removed += isinstance(outcome, Done)
+
+    def _keeps(self, vm_id: int) -> bool:
+        """A directory is kept while its VM is on a host; one with a number not given out yet is not
+        ours."""
+        vm = self._view.vms.get(vm_id)
+        return vm is not None and vm.host_id is not None

@@ -1,0 +1,253 @@
+"""The state in memory: immutable objects by kind and id, and what follows from them.
+
+Loaded once, changed only by the writer. Every derived answer is kept or recomputed here and nowhere
+else; `tests/engine/test_view.py` compares all of them with answers computed from nothing but the
+objects.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from orrery.core.bootstrap import FIRST_IDS
+from orrery.core.capacity import NOTHING, Capacity
+from orrery.core.messages import Decision
+from orrery.core.model.action import Action
+from orrery.core.model.host import Cluster, Host
+from orrery.core.model.kinds import Kind
+from orrery.core.model.network import SecurityGroup, VirtualNetwork
+from orrery.core.model.storage import Datastore, Image
+from orrery.core.model.users import Group, User, VmTemplate
+from orrery.core.model.view import Object
+from orrery.core.model.vm import Nic, Vm
+from orrery.core.status import DatastoreType, VmStatus
+
+KINDS: dict[type, Kind] = {
+    Vm: Kind.VM,
+    Host: Kind.HOST,
+    Image: Kind.IMAGE,
+    Datastore: Kind.DATASTORE,
+    VirtualNetwork: Kind.NETWORK,
+    VmTemplate: Kind.TEMPLATE,
+    SecurityGroup: Kind.SECURITY_GROUP,
+    User: Kind.USER,
+    Group: Kind.GROUP,
+    Cluster: Kind.CLUSTER,
+}
+
+NOBODY: frozenset[int] = frozenset()
+
+
+class State:
+    """All objects; implements `core.model.view.View`."""
+
+    def __init__(self, engine_id: str) -> None:
+        self.engine_id = engine_id
+        self.vms: dict[int, Vm] = {}
+        self.hosts: dict[int, Host] = {}
+        self.images: dict[int, Image] = {}
+        self.datastores: dict[int, Datastore] = {}
+        self.networks: dict[int, VirtualNetwork] = {}
+        self.templates: dict[int, VmTemplate] = {}
+        self.security_groups: dict[int, SecurityGroup] = {}
+        self.users: dict[int, User] = {}
+        self.groups: dict[int, Group] = {}
+        self.clusters: dict[int, Cluster] = {}
+        self.pools: dict[Kind, dict[int, Any]] = {
+            Kind.VM: self.vms,
+            Kind.HOST: self.hosts,
+            Kind.IMAGE: self.images,
+            Kind.DATASTORE: self.datastores,
+            Kind.NETWORK: self.networks,
+            Kind.TEMPLATE: self.templates,
+            Kind.SECURITY_GROUP: self.security_groups,
+            Kind.USER: self.users,
+            Kind.GROUP: self.groups,
+            Kind.CLUSTER: self.clusters,
+        }
+        self.actions: dict[tuple[Kind, int], Action] = {}
+        self.next_ids: dict[Kind, int] = {kind: FIRST_IDS.get(kind, 0) for kind in Kind}
+        self.revision = 0
+        """Grows with every change of anything: tells whether a picture made earlier is still
+        whole."""
+        self._names: dict[Kind, dict[str, set[int]]] = {kind: {} for kind in Kind}
+        self._on_host: dict[int, set[int]] = defaultdict(set)
+        self._usage: dict[int, Capacity] = {}
+        self._pending: dict[int, None] = {}
+        self._image_users: dict[int, set[int]] = defaultdict(set)
+        self._datastore_images: dict[int, set[int]] = defaultdict(set)
+        self._network_vms: dict[int, set[int]] = defaultdict(set)
+        self._taken: dict[tuple[int, int], int] = defaultdict(int)
+        self._holders: dict[tuple[int, int, int], int] = {}
+
+    # --- changes: for the writer alone ------------------------------------------------------------
+
+    def load(
+        self, objects: Iterable[Object], actions: Iterable[Action], next_ids: Mapping[Kind, int]
+    ) -> None:
+        for obj in objects:
+            self._put(obj)
+        for action in actions:
+            self.actions[action.key] = action
+        for kind, number in next_ids.items():
+            self.next_ids[kind] = max(self.next_ids[kind], number)
+
+    def apply(self, decision: Decision) -> None:
+        """Make the decision's changes."""
+        self.revision += 1
+        for obj in decision.put:
+            self._put(obj)
+        for kind, object_id in decision.delete:
+            self._delete(kind, object_id)
+        for key in decision.settled:
+            self.actions.pop(key, None)
+        for action in decision.actions:
+            self.actions[action.key] = action
+
+    def _put(self, obj: Object) -> None:
+        kind = KINDS[type(obj)]
+        pool = self.pools[kind]
+        old = pool.get(obj.id)
+        pool[obj.id] = obj
+        if old is None:
+            self.next_ids[kind] = max(self.next_ids[kind], obj.id + 1)
+        if kind is Kind.VM:
+            self._index_vm(old, obj)  # type: ignore[arg-type] # by kind
+            return
+        if old is None or old.name != obj.name:
+            if old is not None:
+                self._forget_name(kind, old)
+            self._names[kind].setdefault(obj.name, set()).add(obj.id)
+        if isinstance(obj, Image):
+            self._datastore_images[obj.datastore_id].add(obj.id)
+
+    def _delete(self, kind: Kind, object_id: int) -> None:
+        old = self.pools[kind].pop(object_id, None)
+        if old is None:
+            return
+        if kind is Kind.VM:
+            self._index_vm(old, None)
+            return
+        self._forget_name(kind, old)
+        if isinstance(old, Image):
+            self._datastore_images[old.datastore_id].discard(object_id)
+
+    def _forget_name(self, kind: Kind, obj: Object) -> None:
+        ids = self._names[kind].get(obj.name, set())
+        ids.discard(obj.id)
+        if not ids:
+            self._names[kind].pop(obj.name, None)
+
+    def _index_vm(self, old: Vm | None, new: Vm | None) -> None:
+        self._index_host(old, new)
+        if new is not None and new.status is VmStatus.PENDING:
+            self._pending[new.id] = None
+        elif old is not None:
+            self._pending.pop(old.id, None)
+        held_before = old is not None and old.status is not VmStatus.DONE
+        held_after = new is not None and new.status is not VmStatus.DONE
+        if held_before and held_after and _same_parts(old, new):
+            return
+        if old is not None and held_before:
+            self._release(old)
+        if new is not None and held_after:
+            self._hold(new)
+
+    def _index_host(self, old: Vm | None, new: Vm | None) -> None:
+        before = None if old is None else old.host_id
+        after = None if new is None else new.host_id
+        if before is not None:
+            self._usage.pop(before, None)
+            if old is not None and before != after:
+                self._on_host[before].discard(old.id)
+        if after is not None and new is not None:
+            self._usage.pop(after, None)
+            self._on_host[after].add(new.id)
+
+    def _hold(self, vm: Vm) -> None:
+        for disk in vm.disks:
+            if disk.image_id is not None:
+                self._image_users[disk.image_id].add(vm.id)
+        for nic in vm.nics:
+            self._network_vms[nic.network_id].add(vm.id)
+            self._taken[nic.network_id, nic.ar_id] |= 1 << nic.index
+            self._holders[_place(nic)] = vm.id
+
+    def _release(self, vm: Vm) -> None:
+        for disk in vm.disks:
+            if disk.image_id is not None:
+                self._image_users[disk.image_id].discard(vm.id)
+        for nic in vm.nics:
+            self._network_vms[nic.network_id].discard(vm.id)
+            self._taken[nic.network_id, nic.ar_id] &= ~(1 << nic.index)
+            self._holders.pop(_place(nic), None)
+
+    # --- answers
+    # ------------------------------------------------------------------------------------
+
+    def unfinished(self, kind: Kind, object_id: int) -> Action | None:
+        return self.actions.get((kind, object_id))
+
+    def next_id(self, kind: Kind) -> int:
+        return self.next_ids[kind]
+
+    def by_name(self, kind: Kind, name: str, uid: int | None = None) -> int | None:
+        if kind is Kind.VM:
+            named = [vm.id for vm in self.vms.values() if vm.name == name and vm.etime is None]
+            return min((i for i in named if uid is None or self.vms[i].uid == uid), default=None)
+        pool = self.pools[kind]
+        ids = self._names[kind].get(name, NOBODY)
+        return min((i for i in ids if uid is None or pool[i].uid == uid), default=None)
+
+    def host_usage(self, host_id: int) -> Capacity:
+        usage = self._usage.get(host_id)
+        if usage is None:
+            usage = self._usage[host_id] = self._sum_usage(host_id)
+        return usage
+
+    def _sum_usage(self, host_id: int) -> Capacity:
+        cpu = memory = disk = 0
+        for vm_id in self._on_host.get(host_id, NOBODY):
+            vm = self.vms[vm_id]
+            disk += vm.capacity.disk_mib
+            if vm.holds_capacity:
+                cpu += vm.capacity.cpu_pct
+                memory += vm.capacity.memory_mib
+        return Capacity(cpu, memory, disk) if cpu or memory or disk else NOTHING
+
+    def vms_on(self, host_id: int) -> Set[int]:
+        return self._on_host.get(host_id, NOBODY)
+
+    def vms_pending(self) -> Set[int]:
+        return self._pending.keys()
+
+    def image_users(self, image_id: int) -> Set[int]:
+        return self._image_users.get(image_id, NOBODY)
+
+    def datastore_images(self, datastore_id: int) -> Set[int]:
+        return self._datastore_images.get(datastore_id, NOBODY)
+
+    def network_vms(self, network_id: int) -> Set[int]:
+        return self._network_vms.get(network_id, NOBODY)
+
+    def addresses_taken(self, network_id: int, ar_id: int) -> int:
+        return self._taken.get((network_id, ar_id), 0)
+
+    def address_holder(self, network_id: int, ar_id: int, index: int) -> int | None:
+        return self._holders.get((network_id, ar_id, index))
+
+    def system_datastore(self, cluster_id: int) -> Datastore | None:
+        for datastore in self.datastores.values():
+            if datastore.type is DatastoreType.SYSTEM and cluster_id in datastore.clusters:
+                return datastore
+        return None
+
+
+def _place(nic: Nic) -> tuple[int, int, int]:
+    return (nic.network_id, nic.ar_id, nic.index)
+
+
+def _same_parts(old: Vm | None, new: Vm | None) -> bool:
+    """Most changes leave disks and NICs the very same tuples: then there is nothing to index
+    again."""
+    return old is not None and new is not None and old.disks is new.disks and old.nics is new.nics

@@ -1,0 +1,227 @@
+"""What should run where: a pure function of a view and the time.
+
+VMs that ask for the same are matched together: what one of them finds full is full for all of them,
+so the cost grows with the number of hosts plus the number of VMs, not with their product.
+"""
+
+import heapq
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from orrery.core import expr
+from orrery.core.capacity import Capacity
+from orrery.core.messages import ExplainVm, PlaceVm
+from orrery.core.model.host import Host
+from orrery.core.model.view import View
+from orrery.core.model.vm import Vm
+from orrery.core.status import HostStatus
+from orrery.sched.match import (
+    DYNAMIC,
+    Lookup,
+    attributes,
+    clusters_of,
+    meeting,
+    rank_text,
+    requirement_text,
+)
+from orrery.sched.policy import POLICIES, Policy, Room
+
+CAUSE = "scheduler"
+
+
+class Plan(Struct, frozen=True):
+    """What the planner proposes at one moment."""
+
+    placements: tuple[PlaceVm, ...] = ()
+    explanations: tuple[ExplainVm, ...] = ()
+    wake_at: float | None = None
+    """When it wants to be asked again even if nothing changes."""
+
+
+class Wish(Struct, frozen=True):
+    """What VMs that can be matched together have in common."""
+
+    requirement: str
+    rank: str
+    capacity: Capacity
+    clusters: frozenset[int] | None
+
+
+def plan(view: View, now: float, policy: str = "striping") -> Plan:
+    """Place what can be placed now, oldest first, and say of the rest why it waits."""
+    site = Site(view, POLICIES[policy])
+    queues: dict[Wish, Queue] = {}
+    placements: list[PlaceVm] = []
+    explanations: list[ExplainVm] = []
+    reasons: dict[Wish, str] = {}
+    for vm_id in sorted(view.vms_pending()):
+        vm = view.vms[vm_id]
+        wish = wish_of(vm, view)
+        queue = queues.get(wish)
+        if queue is None:
+            queue = queues[wish] = Queue(site, wish)
+        host_id = queue.best()
+        if host_id is not None:
+            placements.append(site.book(vm, host_id))
+            continue
+        reason = reasons.get(wish)
+        if reason is None:
+            reason = reasons[wish] = explain(site, wish)
+        explanations.append(ExplainVm(cause=CAUSE, vm_id=vm.id, gen=vm.gen, text=reason))
+    return Plan(tuple(placements), tuple(explanations))
+
+
+def wish_of(vm: Vm, view: View) -> Wish:
+    capacity = Capacity(vm.capacity.cpu_pct, vm.capacity.memory_mib)
+    return Wish(requirement_text(vm), rank_text(vm), capacity, clusters_of(vm, view))
+
+
+class Site:
+    """The hosts that may take VMs, with the room that the plan so far leaves on them."""
+
+    def __init__(self, view: View, policy: Policy) -> None:
+        self.view = view
+        self.policy = policy
+        self.hosts: dict[int, Host] = {}
+        self.rooms: dict[int, Room] = {}
+        self.lookups: dict[int, Lookup] = {}
+        self.datastores: dict[int, int] = {}
+        self._meeting: dict[str, frozenset[int]] = {}
+        for host in view.hosts.values():
+            if host.status is HostStatus.MONITORED:
+                self._add(host)
+
+    def _add(self, host: Host) -> None:
+        datastore = self.view.system_datastore(host.cluster_id)
+        if datastore is None:
+            return
+        left = host.offered - self.view.host_usage(host.id)
+        room = Room(left.cpu_pct, left.memory_mib, len(self.view.vms_on(host.id)), host.offered)
+        cluster = self.view.clusters.get(host.cluster_id)
+        self.hosts[host.id] = host
+        self.rooms[host.id] = room
+        self.lookups[host.id] = attributes(host, room, cluster.name if cluster else "")
+        self.datastores[host.id] = datastore.id
+
+    def meeting(self, requirement: str) -> frozenset[int]:
+        """Hosts that meet it as the plan began; a requirement on free capacity is a wish, not a
+        booking."""
+        found = self._meeting.get(requirement)
+        if found is None:
+            found = self._meeting[requirement] = meeting(requirement, self.lookups)
+        return found
+
+    def book(self, vm: Vm, host_id: int) -> PlaceVm:
+        self.rooms[host_id].book(vm.capacity)
+        return PlaceVm(
+            cause=CAUSE, vm_id=vm.id, gen=vm.gen, host_id=host_id, ds_id=self.datastores[host_id]
+        )
+
+
+Key = tuple[float, float, int]
+
+
+class Queue:
+    """The hosts for one wish, best first. Keys go stale as VMs are booked: they are checked when
+    popped."""
+
+    def __init__(self, site: Site, wish: Wish) -> None:
+        self._site = site
+        self._wish = wish
+        self._rank = expr.rank(wish.rank) if wish.rank else None
+        self._rank_is_fixed = not (expr.names(wish.rank) & DYNAMIC.keys()) if wish.rank else True
+        self._fixed: dict[int, float] = {}
+        hosts = site.meeting(wish.requirement)
+        self._heap: list[Key] = [
+            self._key(host_id) for host_id in hosts if in_cluster(site.hosts[host_id], wish)
+        ]
+        heapq.heapify(self._heap)
+
+    def best(self) -> int | None:
+        """The best host that has room; it stays in the queue. One without room is dropped for
+        good."""
+        while self._heap:
+            key = self._heap[0]
+            host_id = key[2]
+            if not self._site.rooms[host_id].takes(self._wish.capacity):
+                heapq.heappop(self._heap)
+                continue
+            fresh = self._key(host_id)
+            if fresh != key:
+                heapq.heapreplace(self._heap, fresh)
+                continue
+            return host_id
+        return None
+
+    def _key(self, host_id: int) -> Key:
+        """By rank, then by the site's policy, then by id: the same input gives the same plan."""
+        return (-self._ranked(host_id), -self._site.policy(self._site.rooms[host_id]), host_id)
+
+    def _ranked(self, host_id: int) -> float:
+        if self._rank is None:
+            return 0.0
+        if not self._rank_is_fixed:
+            return self._rank(self._site.lookups[host_id])
+        value = self._fixed.get(host_id)
+        if value is None:
+            value = self._fixed[host_id] = self._rank(self._site.lookups[host_id])
+        return value
+
+
+def in_cluster(host: Host, wish: Wish) -> bool:
+    return wish.clusters is None or host.cluster_id in wish.clusters
+
+
+# --- why it waits
+# -------------------------------------------------------------------------------------
+
+
+def explain(site: Site, wish: Wish) -> str:
+    """One sentence: how many hosts fail each rule, and by how much."""
+    if not site.view.hosts:
+        return "There are no hosts: add one (onehost create)"
+    parts = [*not_monitored(site), *lacking(site, wish)]
+    return "No host can take it now: " + "; ".join(parts)
+
+
+def not_monitored(site: Site) -> Iterable[str]:
+    counts: dict[HostStatus, int] = {}
+    for host in site.view.hosts.values():
+        if host.id not in site.hosts:
+            counts[host.status] = counts.get(host.status, 0) + 1
+    for status, count in sorted(counts.items()):
+        why = "without a system datastore" if status is HostStatus.MONITORED else status.name
+        yield f"{hosts(count)} {'is' if count == 1 else 'are'} {why}"
+
+
+def lacking(site: Site, wish: Wish) -> Iterable[str]:
+    """Of the hosts that are up: which rule each fails first."""
+    meets = site.meeting(wish.requirement)
+    elsewhere = [h for h in site.hosts.values() if not in_cluster(h, wish)]
+    if elsewhere:
+        yield f"{hosts(len(elsewhere))} in clusters without its images or networks"
+    inside = [h for h in site.hosts.values() if in_cluster(h, wish)]
+    unmet = [h for h in inside if h.id not in meets]
+    if unmet:
+        why = expr.explain(wish.requirement, site.lookups[unmet[0].id]) or wish.requirement
+        yield f"{hosts(len(unmet))} do{'es' if len(unmet) == 1 else ''} not meet {why}"
+    full = [site.rooms[h.id] for h in inside if h.id in meets]
+    yield from shortage(full, wish.capacity)
+
+
+def shortage(full: list[Room], wanted: Capacity) -> Iterable[str]:
+    memory = [room.memory_mib for room in full if room.memory_mib < wanted.memory_mib]
+    cpu = [room.cpu_pct for room in full if room.cpu_pct < wanted.cpu_pct]
+    if memory:
+        free = max(0, *memory)
+        need = f"{wanted.memory_mib} MiB needed, at most {free} free"
+        yield f"{hosts(len(memory))} lack{'s' * (len(memory) == 1)} memory: {need}"
+    if cpu:
+        free = max(0, *cpu)
+        need = f"{wanted.cpu_pct / 100:g} needed, at most {free / 100:g} free"
+        yield f"{hosts(len(cpu))} lack{'s' * (len(cpu) == 1)} CPU: {need}"
+
+
+def hosts(count: int) -> str:
+    return f"{count} host" if count == 1 else f"{count} hosts"
