@@ -1,0 +1,91 @@
+"""The verbs of `orrery cluster` and `onecluster`."""
+
+from xml.etree.ElementTree import Element
+
+import click
+
+from orrery.cli import tree
+from orrery.cli.client import Client
+from orrery.cli.group import verbs_of
+from orrery.cli.noun import Noun, connected, for_each, resolve, resolve_one
+from orrery.cli.sheet import field, heading, template_section, text_of
+from orrery.cli.table import Column, Read
+from orrery.cli.verbs import deleting, listing, renaming, showing, updating
+
+
+def count(path: str) -> Read:
+    return lambda cluster: str(len(tree.ids(cluster, path)))
+
+
+COLUMNS = (
+    Column("ID", text_of("ID"), "Its number", right=True),
+    Column("NAME", text_of("NAME"), "Its name", shrinks=True),
+    Column("HOSTS", count("HOSTS"), "Hosts in it", right=True),
+    Column("VNETS", count("VNETS"), "Networks its hosts have", right=True),
+    Column("DATASTORES", count("DATASTORES"), "Datastores its hosts reach", right=True),
+)
+
+
+def sheet(cluster: Element) -> list[str]:
+    lists = [
+        field(path, ", ".join(map(str, tree.ids(cluster, path))) or "-")
+        for path in ("HOSTS", "VNETS", "DATASTORES")
+    ]
+    return [
+        heading(f"CLUSTER {tree.value(cluster, 'ID')} INFORMATION"),
+        field("ID", tree.value(cluster, "ID")),
+        field("NAME", tree.value(cluster, "NAME")),
+        *lists,
+        *template_section(cluster, "TEMPLATE", "CLUSTER TEMPLATE"),
+    ]
+
+
+CLUSTER = Noun(
+    word="cluster",
+    about="Clusters.",
+    title="cluster",
+    method="one.cluster",
+    pool="one.clusterpool.info",
+    element="CLUSTER",
+    columns=COLUMNS,
+    sheet=sheet,
+)
+
+
+@click.command("create")
+@click.argument("name")
+@connected
+def create(client: Client, *, name: str) -> None:
+    """Create an empty cluster."""
+    click.echo(f"ID: {client.number('one.cluster.allocate', name)}")
+
+
+def moving_hosts(name: str, about: str) -> click.Command:
+    @click.command(name, help=about)
+    @click.argument("cluster", metavar="ID|NAME")
+    @click.argument("hosts", metavar="HOST,...")
+    @connected
+    def command(client: Client, *, cluster: str, hosts: str) -> int:
+        from orrery.cli.host import HOST
+
+        cluster_id = resolve_one(client, CLUSTER, cluster)
+        ids = resolve(client, HOST, [hosts])
+        return for_each(ids, lambda one: client.call(f"one.cluster.{name}", cluster_id, one))
+
+    return command
+
+
+COMMANDS = verbs_of(
+    "cluster",
+    "Clusters: groups of hosts.",
+    [
+        listing(CLUSTER),
+        showing(CLUSTER),
+        create,
+        moving_hosts("addhost", "Put hosts into a cluster."),
+        moving_hosts("delhost", "Take hosts out of a cluster."),
+        renaming(CLUSTER),
+        updating(CLUSTER),
+        deleting(CLUSTER),
+    ],
+)
