@@ -14,7 +14,7 @@ DAEMON = {"serve": "orrery.daemon:serve", "up": "orrery.daemon:up"}
 DRIVER = {
     "serve": "orrery.agent:serve",
     "check": "orrery.agent_check:check",
-    "probe": "orrery.drivers.libvirt.probe:main",
+    "probe": "orrery.__main__:probe",
 }
 STOPPED_BY_USER = 130
 
@@ -44,8 +44,9 @@ def route(argv: list[str]) -> tuple[str | None, list[str]]:
     """Which part serves these words if it is not the command line, and what is left for it."""
     if argv and argv[0] in DAEMON:
         return DAEMON[argv[0]], argv[1:]
-    if len(argv) > 1 and argv[0] == "driver" and argv[1] in DRIVER:
-        return DRIVER[argv[1]], argv[2:]
+    if argv and argv[0] == "driver":
+        word = argv[1] if len(argv) > 1 else ""
+        return DRIVER.get(word, "orrery.__main__:explain_driver"), argv[2:]
     return None, argv
 
 
@@ -53,6 +54,30 @@ def load(target: str) -> Run:
     """The function that `module:function` names."""
     module, _, function = target.partition(":")
     return cast(Run, getattr(import_module(module), function))
+
+
+def explain_driver(_: list[str]) -> int:
+    """`orrery driver` without a word we know."""
+    print(f"Usage: orrery driver {'|'.join(DRIVER)} ...", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def probe(argv: list[str]) -> int:
+    """Say as JSON how guests run here: the command line may not load a driver itself."""
+    import json
+
+    from orrery.drivers.libvirt import probe as guest
+    from orrery.drivers.libvirt.binding import libvirt
+
+    uri = argv[0] if argv else "qemu:///system"
+    found = guest.probe(libvirt.open(uri), uri)
+    answer = {
+        "acceleration": found.kind,
+        "reason": found.reason,
+        "warning": guest.device_warning(),
+    }
+    print(json.dumps(answer))  # noqa: T201 - this is its answer
+    return 0
 
 
 if __name__ == "__main__":

@@ -34,14 +34,12 @@ def kvm_works(_: Machine) -> Finding:
     answer = ask([sys.executable, "-m", "orrery", "driver", "probe"], PROBE_S)
     try:
         result = json.loads(answer.output)
-        acceleration, reason = result["acceleration"], result.get("reason") or ""
+        acceleration, reason, warning = (result[k] for k in ("acceleration", "reason", "warning"))
     except (ValueError, KeyError, TypeError):
         return warn(f"the probe gave no answer: {answer.first_line}", "orrery driver probe")
     if acceleration == "kvm":
-        return ok("a guest boots with it")
-    return warn(
-        f"a guest does not boot with it ({reason}): guests are emulated, about ten times slower"
-    )
+        return warn(warning) if warning else ok(reason)
+    return warn(f"{reason}: guests are emulated, about ten times slower")
 
 
 def qemu(_: Machine) -> Finding:

@@ -20,7 +20,8 @@ from orrery.cli.program import NOUNS, OTHERS, load, run
         (["driver", "check", "program"], "orrery.agent_check:check"),
         (["vm", "list"], None),
         ([], None),
-        (["driver"], None),
+        (["driver"], "orrery.__main__:explain_driver"),
+        (["driver", "fly"], "orrery.__main__:explain_driver"),
     ],
 )
 def test_daemon_and_drivers_are_found_by_their_words(argv: list[str], target: str | None) -> None:
