@@ -117,17 +117,23 @@ def environment() -> dict[str, str]:
     return {**kept, "ORRERY_HOME": str(HOME), "NO_COLOR": "1"}
 
 
-def run(command: Sequence[str], timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        stdin=subprocess.DEVNULL,
-        env=environment(),
-        check=False,
-    )
+def run(
+    command: Sequence[str], timeout_s: float = 120.0, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; one that is not there ends with 127, as in a shell."""
+    try:
+        return subprocess.run(
+            command,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=environment(),
+            check=False,
+        )
+    except FileNotFoundError as error:
+        return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: {error.strerror}")
 
 
 def orrery(*words: str, timeout_s: float = 300.0, quiet: bool = False) -> str:
