@@ -1,0 +1,598 @@
+"""The JSON API as a table: method, path, types, service call. The same use cases as XML-RPC, in
+our own words.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from orrery.api import resources as out
+from orrery.api.route import Call, Query, Route
+from orrery.core.errors import InvalidInput
+from orrery.core.model.kinds import Kind
+from orrery.core.template import Attribute, Template, write
+from orrery.service import hosts, images, networks, objects, templates, users, vms
+from orrery.service.listing import ALL, MINE, MINE_AND_GROUPS
+
+TemplateIn = str | dict[str, Any]
+"""A template as text, or as an object: {"CPU": "1", "DISK": [{"IMAGE_ID": "0"}]}."""
+
+
+class CreateVm(Struct, forbid_unknown_fields=True):
+    """`template`, or `template_id` with `extra` attributes that replace those of the stored one."""
+
+    template: TemplateIn | None = None
+    template_id: int | None = None
+    extra: TemplateIn = ""
+    name: str = ""
+    hold: bool = False
+
+
+class ActOnVm(Struct, forbid_unknown_fields=True):
+    """`host_id` and `enforce` are for deploy, `operation` (success, retry, delete ...) for
+    recover.
+    """
+
+    action: str
+    host_id: int | None = None
+    datastore_id: int | None = None
+    enforce: bool = False
+    operation: str | None = None
+
+
+class CreateHost(Struct, forbid_unknown_fields=True):
+    name: str
+    driver: str
+    cluster_id: int = 0
+
+
+class ActOnHost(Struct, forbid_unknown_fields=True):
+    """enable, disable or offline."""
+
+    action: str
+
+
+class CreateCluster(Struct, forbid_unknown_fields=True):
+    name: str
+
+
+class CreateImage(Struct, forbid_unknown_fields=True):
+    template: TemplateIn
+    datastore_id: int = 1
+
+
+class ActOnImage(Struct, forbid_unknown_fields=True):
+    """enable, disable, persistent or nonpersistent."""
+
+    action: str
+
+
+class CreateFromTemplate(Struct, forbid_unknown_fields=True):
+    """NAME is in the template."""
+
+    template: TemplateIn
+    cluster_id: int = 0
+
+
+class CreateUser(Struct, forbid_unknown_fields=True):
+    name: str
+    password: str
+    groups: tuple[int, ...] = ()
+
+
+class CreateToken(Struct, forbid_unknown_fields=True):
+    """`valid_s` -1 is for ever."""
+
+    valid_s: int = 36_000
+
+
+class Change(Struct, forbid_unknown_fields=True):
+    """What is left out stays. `permissions` is octal, like "640"; `append` merges the template."""
+
+    name: str | None = None
+    template: TemplateIn | None = None
+    append: bool = True
+    permissions: str | None = None
+    owner_id: int | None = None
+    group_id: int | None = None
+    password: str | None = None
+
+
+class Created(Struct, frozen=True):
+    id: int
+
+
+class EndToken(Struct, forbid_unknown_fields=True):
+    """The token that is to end."""
+
+    token: str
+
+
+class TokenOut(Struct, frozen=True):
+    """The only time the token is seen."""
+
+    token: str
+
+
+# --- from JSON to what services take --------------------------------------------------------------
+
+
+def text_of(given: TemplateIn) -> str:
+    """Template text.
+
+    Raises:
+        InvalidInput: a value is neither text, number, nor an object or list of these.
+    """
+    if isinstance(given, str):
+        return given
+    attributes: list[Attribute] = []
+    for name, value in given.items():
+        items = value if isinstance(value, list) else [value]
+        attributes += [(name, attribute_value(name, item)) for item in items]
+    return write(Template(tuple(attributes)))
+
+
+def attribute_value(name: str, value: Any) -> str | tuple[tuple[str, str], ...]:
+    if isinstance(value, dict):
+        return tuple((key, scalar(f"{name}/{key}", item)) for key, item in value.items())
+    return scalar(name, value)
+
+
+def scalar(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "YES" if value else "NO"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise InvalidInput(name, str(value), "is not a text, a number or an object of these")
+
+
+def bits_of(permissions: str) -> objects.Bits:
+    """Three octal digits as nine numbers."""
+    if len(permissions) != 3 or any(digit not in "01234567" for digit in permissions):
+        raise InvalidInput("permissions", permissions, 'are not three octal digits, like "640"')
+    number = int(permissions, 8)
+    u, m, a, gu, gm, ga, ou, om, oa = (number >> place & 1 for place in range(8, -1, -1))
+    return (u, m, a, gu, gm, ga, ou, om, oa)
+
+
+FLAGS = {"all": ALL, "mine": MINE, "groups": MINE_AND_GROUPS}
+
+
+def page_of(call: Call) -> tuple[int, int, int]:
+    """Filter flag, offset and page size as listings take them."""
+    owner = call.query["owner"]
+    if owner not in FLAGS and not owner.isdigit():
+        raise InvalidInput("owner", owner, "is not all, mine, groups or the id of a user")
+    offset, limit = call.query["offset"], call.query["limit"]
+    if offset < 0:
+        raise InvalidInput("offset", str(offset), "is negative")
+    if not 1 < limit <= MAX_LIMIT:
+        raise InvalidInput("limit", str(limit), f"is not 2 to {MAX_LIMIT}")
+    return FLAGS.get(owner) if owner in FLAGS else int(owner), offset, -limit  # type: ignore[return-value]
+
+
+MAX_LIMIT = 10_000
+DEFAULT_LIMIT = 1_000
+
+PAGE = (
+    Query(
+        "owner",
+        str,
+        "all (that may be seen), mine, groups (mine and my groups'), or a user's id",
+        "all",
+    ),
+    Query("offset", int, "how many to leave out, in the order of ids", 0),
+    Query("limit", int, f"how many at most, up to {MAX_LIMIT}", DEFAULT_LIMIT),
+)
+
+VM_PAGE = (
+    *PAGE,
+    Query("state", str, "live (all but DONE), any, or a state's number", "live"),
+    Query("search", str, "KEY=part&KEY2=part2, or a part of any value", ""),
+)
+
+
+# --- VMs ------------------------------------------------------------------------------------------
+
+
+async def list_vms(call: Call) -> list[out.VmOut]:
+    """Lists VMs."""
+    flag, offset, end = page_of(call)
+    wanted = vms.VmFilter(
+        flag=flag, start=offset, end=end, state=state_of(call), query=call.query["search"]
+    )
+    view, monitoring = call.engine.view, call.services.monitoring
+    return [out.vm_out(vm, view, monitoring) for vm in vms.listing(view, call.actor, wanted)]
+
+
+def state_of(call: Call) -> int:
+    state = call.query["state"]
+    if state in ("live", "any"):
+        return vms.NOT_DONE if state == "live" else vms.ANY_STATE
+    if not state.isdigit() or len(state) > 3:
+        raise InvalidInput("state", state, "is not live, any, or a state's number")
+    return int(state)
+
+
+async def show_vm(call: Call) -> out.VmDetail:
+    """Shows one VM, also when it is done."""
+    vm = vms.get(call.engine.view, call.actor, call.oid)
+    return out.vm_detail(vm, call.engine.view, call.services.monitoring)
+
+
+async def create_vm(call: Call) -> Created:
+    """Creates a VM from a template, or from a stored one."""
+    given: CreateVm = call.body
+    if (given.template is None) == (given.template_id is None):
+        raise InvalidInput("template", "", "or template_id: give one of the two")
+    if given.template_id is not None:
+        how = vms.Instantiation(name=given.name, hold=given.hold, extra=text_of(given.extra))
+        return Created(await vms.instantiate(call.engine, call.actor, given.template_id, how))
+    text = text_of(given.template or "")
+    return Created(
+        await vms.allocate(call.engine, call.actor, text, hold=given.hold, name=given.name)
+    )
+
+
+async def act_on_vm(call: Call) -> Created:
+    """Does an action: deploy, recover, or one of those of onevm (terminate, poweroff, resume
+    ...).
+    """
+    given: ActOnVm = call.body
+    if given.action == "deploy":
+        if given.host_id is None:
+            raise InvalidInput("host_id", "", "is missing: deploy needs a host")
+        ds_id = -1 if given.datastore_id is None else given.datastore_id
+        return Created(
+            await vms.deploy(
+                call.engine, call.actor, call.oid, given.host_id, enforce=given.enforce, ds_id=ds_id
+            )
+        )
+    if given.action == "recover":
+        operation = vms.operation_named(given.operation or "")
+        return Created(await vms.recover(call.engine, call.actor, call.oid, operation))
+    return Created(await vms.act(call.engine, call.actor, given.action, call.oid))
+
+
+async def terminate_vm(call: Call) -> Created:
+    """Terminates a VM; it stays readable."""
+    action = "terminate-hard" if call.query["hard"] else "terminate"
+    return Created(await vms.act(call.engine, call.actor, action, call.oid))
+
+
+# --- hosts and clusters ---------------------------------------------------------------------------
+
+
+async def list_hosts(call: Call) -> list[out.HostOut]:
+    """Lists hosts."""
+    view, monitoring = call.engine.view, call.services.monitoring
+    return [out.host_out(host, view, monitoring) for host in hosts.listing(view, call.actor)]
+
+
+async def show_host(call: Call) -> out.HostOut:
+    """Shows one host."""
+    host = hosts.get(call.engine.view, call.actor, call.oid)
+    return out.host_out(host, call.engine.view, call.services.monitoring)
+
+
+async def create_host(call: Call) -> Created:
+    """Adds a host."""
+    given: CreateHost = call.body
+    return Created(
+        await hosts.allocate(
+            call.engine, call.actor, given.name, given.driver, given.driver, given.cluster_id
+        )
+    )
+
+
+async def act_on_host(call: Call) -> Created:
+    """Enables, disables or takes offline a host."""
+    numbers = {word: number for number, word in hosts.STATUSES.items()}
+    action = call.body.action
+    if action not in numbers:
+        raise InvalidInput("action", action, f"is none of {', '.join(numbers)}")
+    return Created(await hosts.set_status(call.engine, call.actor, call.oid, numbers[action]))
+
+
+async def list_clusters(call: Call) -> list[out.ClusterOut]:
+    """Lists clusters of hosts."""
+    view = call.engine.view
+    return [out.cluster_out(cluster, view) for cluster in hosts.list_clusters(view, call.actor)]
+
+
+async def show_cluster(call: Call) -> out.ClusterOut:
+    """Shows one cluster."""
+    return out.cluster_out(
+        hosts.get_cluster(call.engine.view, call.actor, call.oid), call.engine.view
+    )
+
+
+async def create_cluster(call: Call) -> Created:
+    """Makes a cluster of hosts."""
+    return Created(await hosts.allocate_cluster(call.engine, call.actor, call.body.name))
+
+
+# --- images and datastores ------------------------------------------------------------------------
+
+
+async def list_images(call: Call) -> list[out.ImageOut]:
+    """Lists images."""
+    view = call.engine.view
+    return [
+        out.image_out(image, view) for image in images.listing(view, call.actor, *page_of(call))
+    ]
+
+
+async def show_image(call: Call) -> out.ImageOut:
+    """Shows one image."""
+    return out.image_out(images.get(call.engine.view, call.actor, call.oid), call.engine.view)
+
+
+async def create_image(call: Call) -> Created:
+    """Registers an image."""
+    given: CreateImage = call.body
+    text = text_of(given.template)
+    return Created(await images.allocate(call.engine, call.actor, text, given.datastore_id))
+
+
+async def act_on_image(call: Call) -> Created:
+    """Enables or disables an image, or says whether it is persistent."""
+    action, engine, actor = call.body.action, call.engine, call.actor
+    if action in ("enable", "disable"):
+        return Created(await images.enable(engine, actor, call.oid, enabled=action == "enable"))
+    if action in ("persistent", "nonpersistent"):
+        persistent = action == "persistent"
+        return Created(await images.set_persistent(engine, actor, call.oid, persistent=persistent))
+    raise InvalidInput("action", action, "is none of enable, disable, persistent, nonpersistent")
+
+
+async def list_datastores(call: Call) -> list[out.DatastoreOut]:
+    """Lists datastores."""
+    view, monitoring = call.engine.view, call.services.monitoring
+    found = images.list_datastores(view, call.actor)
+    return [out.datastore_out(store, view, monitoring) for store in found]
+
+
+async def show_datastore(call: Call) -> out.DatastoreOut:
+    """Shows one datastore."""
+    store = images.get_datastore(call.engine.view, call.actor, call.oid)
+    return out.datastore_out(store, call.engine.view, call.services.monitoring)
+
+
+async def create_datastore(call: Call) -> Created:
+    """Adds a datastore."""
+    given: CreateFromTemplate = call.body
+    text = text_of(given.template)
+    return Created(await images.allocate_datastore(call.engine, call.actor, text, given.cluster_id))
+
+
+# --- networks and security groups -----------------------------------------------------------------
+
+
+async def list_networks(call: Call) -> list[out.NetworkOut]:
+    """Lists virtual networks."""
+    view = call.engine.view
+    found = networks.listing(view, call.actor, *page_of(call))
+    return [out.network_out(network, view) for network in found]
+
+
+async def show_network(call: Call) -> out.NetworkOut:
+    """Shows one virtual network."""
+    return out.network_out(networks.get(call.engine.view, call.actor, call.oid), call.engine.view)
+
+
+async def create_network(call: Call) -> Created:
+    """Makes a virtual network."""
+    given: CreateFromTemplate = call.body
+    text = text_of(given.template)
+    return Created(await networks.allocate(call.engine, call.actor, text, given.cluster_id))
+
+
+async def list_security_groups(call: Call) -> list[out.OwnedOut]:
+    """Lists security groups."""
+    view = call.engine.view
+    found = networks.list_security_groups(view, call.actor, *page_of(call))
+    return [out.owned_out(group, view) for group in found]
+
+
+async def show_security_group(call: Call) -> out.OwnedOut:
+    """Shows one security group."""
+    group = networks.get_security_group(call.engine.view, call.actor, call.oid)
+    return out.owned_out(group, call.engine.view)
+
+
+async def create_security_group(call: Call) -> Created:
+    """Makes a security group."""
+    text = text_of(call.body.template)
+    return Created(await networks.allocate_security_group(call.engine, call.actor, text))
+
+
+# --- templates, users, groups ---------------------------------------------------------------------
+
+
+async def list_templates(call: Call) -> list[out.OwnedOut]:
+    """Lists stored VM templates."""
+    view = call.engine.view
+    found = templates.listing(view, call.actor, *page_of(call))
+    return [out.owned_out(template, view) for template in found]
+
+
+async def show_template(call: Call) -> out.OwnedOut:
+    """Shows one stored VM template."""
+    return out.owned_out(templates.get(call.engine.view, call.actor, call.oid), call.engine.view)
+
+
+async def create_template(call: Call) -> Created:
+    """Stores a VM template."""
+    text = text_of(call.body.template)
+    return Created(await templates.allocate(call.engine, call.actor, text))
+
+
+async def list_users(call: Call) -> list[out.UserOut]:
+    """Lists users."""
+    view = call.engine.view
+    return [out.user_out(user, view) for user in users.listing(view, call.actor)]
+
+
+async def show_user(call: Call) -> out.UserOut:
+    """Shows one user."""
+    return out.user_out(users.get(call.engine.view, call.actor, call.oid), call.engine.view)
+
+
+async def show_me(call: Call) -> out.UserOut:
+    """Shows the caller."""
+    return out.user_out(users.get(call.engine.view, call.actor, users.CALLER), call.engine.view)
+
+
+async def create_user(call: Call) -> Created:
+    """Makes a user."""
+    given: CreateUser = call.body
+    return Created(
+        await users.allocate(
+            call.engine,
+            call.services.sessions,
+            call.actor,
+            given.name,
+            given.password,
+            gids=given.groups,
+        )
+    )
+
+
+async def create_token(call: Call) -> TokenOut:
+    """Makes a token of the caller, for `Authorization: Bearer`."""
+    me = users.get(call.engine.view, call.actor, users.CALLER)
+    valid_s = call.body.valid_s
+    if valid_s == users.REVOKE:
+        raise InvalidInput("valid_s", "0", "is not -1 (for ever) or a number of seconds")
+    make_token = call.services.make_token
+    return TokenOut(await users.login(call.engine, call.actor, make_token, me.name, "", valid_s))
+
+
+async def end_token(call: Call) -> Created:
+    """Ends a token of the caller."""
+    me = users.get(call.engine.view, call.actor, users.CALLER)
+    token = call.body.token
+    if not token:
+        raise InvalidInput("token", "", "is empty: name the one to end")
+    make_token = call.services.make_token
+    await users.login(call.engine, call.actor, make_token, me.name, token, users.REVOKE)
+    return Created(me.id)
+
+
+async def list_groups(call: Call) -> list[out.GroupOut]:
+    """Lists groups of users."""
+    return [out.group_out(group) for group in users.list_groups(call.engine.view, call.actor)]
+
+
+# --- change and delete, for all kinds -------------------------------------------------------------
+
+
+def change(kind: Kind) -> Callable[[Call], Awaitable[Created]]:
+    async def run(call: Call) -> Created:
+        """Changes name, template, permissions or owner."""
+        given: Change = call.body
+        engine, actor, oid = call.engine, call.actor, call.oid
+        if given.password is not None:
+            await change_password(call, kind, given.password)
+        if given.name is not None:
+            await objects.rename(engine, actor, kind, oid, given.name)
+        if given.template is not None:
+            text = text_of(given.template)
+            await objects.update(engine, actor, kind, oid, text, int(given.append))
+        if given.permissions is not None:
+            await objects.chmod(engine, actor, kind, oid, bits_of(given.permissions))
+        if given.owner_id is not None or given.group_id is not None:
+            uid = -1 if given.owner_id is None else given.owner_id
+            gid = -1 if given.group_id is None else given.group_id
+            await objects.chown(engine, actor, kind, oid, uid, gid)
+        return Created(oid)
+
+    return run
+
+
+async def change_password(call: Call, kind: Kind, password: str) -> None:
+    if kind is not Kind.USER:
+        raise InvalidInput("password", "***", "is for users only")
+    await users.set_password(call.engine, call.services.sessions, call.actor, call.oid, password)
+
+
+def delete(kind: Kind) -> Callable[[Call], Awaitable[Created]]:
+    async def run(call: Call) -> Created:
+        """Deletes the object, unless it is in use."""
+        return Created(await objects.delete(call.engine, call.actor, kind, call.oid))
+
+    return run
+
+
+def get(path: str, run: Any, answer: Any, tag: str, query: tuple[Query, ...] = ()) -> Route:
+    return Route(method="GET", path=path, run=run, answer=answer, tag=tag, query=query)
+
+
+def post(
+    path: str, run: Any, body: Any, tag: str, status: int = 201, answer: Any = Created
+) -> Route:
+    return Route(
+        method="POST", path=path, run=run, answer=answer, tag=tag, body=body, status=status
+    )
+
+
+def changes(path: str, kind: Kind, tag: str) -> tuple[Route, Route]:
+    """The rows to change and to delete one object."""
+    return (
+        Route(method="PATCH", path=path, run=change(kind), answer=Created, tag=tag, body=Change),
+        Route(method="DELETE", path=path, run=delete(kind), answer=Created, tag=tag),
+    )
+
+
+HARD = (Query("hard", bool, "stop it at once instead of asking the guest", False),)
+
+ROUTES: tuple[Route, ...] = (
+    get("/vms", list_vms, list[out.VmOut], "vms", VM_PAGE),
+    post("/vms", create_vm, CreateVm, "vms"),
+    get("/vms/{id}", show_vm, out.VmDetail, "vms"),
+    post("/vms/{id}/actions", act_on_vm, ActOnVm, "vms", status=200),
+    changes("/vms/{id}", Kind.VM, "vms")[0],
+    Route(
+        method="DELETE", path="/vms/{id}", run=terminate_vm, answer=Created, tag="vms", query=HARD
+    ),
+    get("/hosts", list_hosts, list[out.HostOut], "hosts"),
+    post("/hosts", create_host, CreateHost, "hosts"),
+    get("/hosts/{id}", show_host, out.HostOut, "hosts"),
+    post("/hosts/{id}/actions", act_on_host, ActOnHost, "hosts", status=200),
+    *changes("/hosts/{id}", Kind.HOST, "hosts"),
+    get("/clusters", list_clusters, list[out.ClusterOut], "clusters"),
+    post("/clusters", create_cluster, CreateCluster, "clusters"),
+    get("/clusters/{id}", show_cluster, out.ClusterOut, "clusters"),
+    *changes("/clusters/{id}", Kind.CLUSTER, "clusters"),
+    get("/images", list_images, list[out.ImageOut], "images", PAGE),
+    post("/images", create_image, CreateImage, "images"),
+    get("/images/{id}", show_image, out.ImageOut, "images"),
+    post("/images/{id}/actions", act_on_image, ActOnImage, "images", status=200),
+    *changes("/images/{id}", Kind.IMAGE, "images"),
+    get("/datastores", list_datastores, list[out.DatastoreOut], "datastores"),
+    post("/datastores", create_datastore, CreateFromTemplate, "datastores"),
+    get("/datastores/{id}", show_datastore, out.DatastoreOut, "datastores"),
+    *changes("/datastores/{id}", Kind.DATASTORE, "datastores"),
+    get("/networks", list_networks, list[out.NetworkOut], "networks", PAGE),
+    post("/networks", create_network, CreateFromTemplate, "networks"),
+    get("/networks/{id}", show_network, out.NetworkOut, "networks"),
+    *changes("/networks/{id}", Kind.NETWORK, "networks"),
+    get("/security-groups", list_security_groups, list[out.OwnedOut], "security-groups", PAGE),
+    post("/security-groups", create_security_group, CreateFromTemplate, "security-groups"),
+    get("/security-groups/{id}", show_security_group, out.OwnedOut, "security-groups"),
+    *changes("/security-groups/{id}", Kind.SECURITY_GROUP, "security-groups"),
+    get("/templates", list_templates, list[out.OwnedOut], "templates", PAGE),
+    post("/templates", create_template, CreateFromTemplate, "templates"),
+    get("/templates/{id}", show_template, out.OwnedOut, "templates"),
+    *changes("/templates/{id}", Kind.TEMPLATE, "templates"),
+    get("/me", show_me, out.UserOut, "users"),
+    post("/me/tokens", create_token, CreateToken, "users", answer=TokenOut),
+    post("/me/tokens/end", end_token, EndToken, "users", status=200),
+    get("/users", list_users, list[out.UserOut], "users"),
+    post("/users", create_user, CreateUser, "users"),
+    get("/users/{id}", show_user, out.UserOut, "users"),
+    *changes("/users/{id}", Kind.USER, "users"),
+    get("/groups", list_groups, list[out.GroupOut], "users"),
+)

@@ -1,0 +1,69 @@
+"""What the use cases expect of the engine: a view to read, a way to ask, numbers and records to
+pass on. Types only.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from orrery.core.messages import Command, Record
+from orrery.core.model.kinds import Kind
+from orrery.core.model.view import View
+from orrery.ports.clock import Clock
+from orrery.ports.store import Sample as Sample
+
+Submit = Callable[[Command], Awaitable[int | None]]
+"""Hands a command to the writer; returns Decision.result after the commit, or raises a
+`core.errors.Refused`.
+"""
+
+Values = Mapping[str, float]
+"""Numbers by OpenNebula's names, TIMESTAMP (seconds since the epoch) among them.
+
+A new sample is a new mapping: whoever formats one may remember it by identity.
+"""
+
+
+class Engine(Struct, frozen=True):
+    """The engine as seen from a use case. `view` always shows the last published state."""
+
+    view: View
+    submit: Submit
+    new_cause: Callable[[], str]
+    clock: Clock
+
+
+class Monitoring(Protocol):
+    """The newest numbers in memory, older ones from wherever they are kept."""
+
+    def last_vm(self, vm_id: int) -> Values | None:
+        """CPU (percent of one core), MEMORY (KiB), NETRX, NETTX, DISKRDBYTES, DISKWRBYTES,
+        DISKRDIOPS, DISKWRIOPS.
+        """
+        ...
+
+    def last_host(self, host_id: int) -> Values | None:
+        """USED_CPU, FREE_CPU (hundredths), USED_MEMORY, FREE_MEMORY (KiB), NETRX, NETTX."""
+        ...
+
+    def last_datastore(self, datastore_id: int) -> Values | None:
+        """TOTAL_MB, FREE_MB, USED_MB."""
+        ...
+
+    async def series(self, kind: Kind, ids: Sequence[int] | None, since: float) -> list[Sample]:
+        """Samples of VMs or hosts taken at or after `since`, oldest first; `ids` None means all."""
+        ...
+
+
+class Events(Protocol):
+    """The stream of what has been committed."""
+
+    def subscribe(self, after_seq: int | None) -> AsyncIterator[Record]:
+        """Every record with seq > `after_seq`, then the new ones as they come; None starts with
+        the new ones.
+
+        Ends when the engine stops. A reader that is too slow may be ended too: it comes back
+        with the last seq.
+        """
+        ...
