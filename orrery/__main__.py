@@ -14,7 +14,7 @@ DAEMON = {"serve": "orrery.daemon:serve", "up": "orrery.daemon:up"}
 DRIVER = {
     "serve": "orrery.agent:serve",
     "check": "orrery.agent_check:check",
-    "probe": "orrery.__main__:probe",
+    "probe": "orrery.drivers.libvirt.probe:main",
 }
 STOPPED_BY_USER = 130
 
@@ -60,24 +60,6 @@ def explain_driver(_: list[str]) -> int:
     """`orrery driver` without a word we know."""
     print(f"Usage: orrery driver {'|'.join(DRIVER)} ...", file=sys.stderr)  # noqa: T201
     return 2
-
-
-def probe(argv: list[str]) -> int:
-    """Say as JSON how guests run here: the command line may not load a driver itself."""
-    import json
-
-    from orrery.drivers.libvirt import probe as guest
-    from orrery.drivers.libvirt.binding import libvirt
-
-    uri = argv[0] if argv else "qemu:///system"
-    found = guest.probe(libvirt.open(uri), uri)
-    answer = {
-        "acceleration": found.kind,
-        "reason": found.reason,
-        "warning": guest.device_warning(),
-    }
-    print(json.dumps(answer))  # noqa: T201 - this is its answer
-    return 0
 
 
 if __name__ == "__main__":

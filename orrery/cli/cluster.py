@@ -60,19 +60,17 @@ def create(client: Client, *, name: str) -> None:
     click.echo(f"ID: {client.number('one.cluster.allocate', name)}")
 
 
-def moving_hosts(name: str, about: str) -> click.Command:
-    @click.command(name, help=about)
-    @click.argument("cluster", metavar="ID|NAME")
-    @click.argument("hosts", metavar="HOST,...")
-    @connected
-    def command(client: Client, *, cluster: str, hosts: str) -> int:
-        from orrery.cli.host import HOST
+@click.command("addhost")
+@click.argument("cluster", metavar="ID|NAME")
+@click.argument("hosts", metavar="HOST,...")
+@connected
+def addhost(client: Client, *, cluster: str, hosts: str) -> int:
+    """Move hosts into a cluster."""
+    from orrery.cli.host import HOST
 
-        cluster_id = resolve_one(client, CLUSTER, cluster)
-        ids = resolve(client, HOST, [hosts])
-        return for_each(ids, lambda one: client.call(f"one.cluster.{name}", cluster_id, one))
-
-    return command
+    cluster_id = resolve_one(client, CLUSTER, cluster)
+    ids = resolve(client, HOST, [hosts])
+    return for_each(ids, lambda one: client.call("one.cluster.addhost", cluster_id, one))
 
 
 COMMANDS = verbs_of(
@@ -82,8 +80,7 @@ COMMANDS = verbs_of(
         listing(CLUSTER),
         showing(CLUSTER),
         create,
-        moving_hosts("addhost", "Put hosts into a cluster."),
-        moving_hosts("delhost", "Take hosts out of a cluster."),
+        addhost,
         renaming(CLUSTER),
         updating(CLUSTER),
         deleting(CLUSTER),

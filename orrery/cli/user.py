@@ -15,7 +15,7 @@ from orrery.cli.noun import Noun, connected, for_each, resolve
 from orrery.cli.sheet import field, heading, template_section, text_of
 from orrery.cli.table import Column
 from orrery.cli.text_input import reason
-from orrery.cli.verbs import action, deleting, listing, showing, updating
+from orrery.cli.verbs import deleting, listing, showing, updating
 
 TOKEN_S = 36_000
 
@@ -156,18 +156,6 @@ def keep_secret(file: Path, text: str) -> None:
         raise CommandFailed(f"cannot write {file}: {reason(error)}") from error
 
 
-@click.command("create")
-@click.argument("name")
-@connected
-def create_group(client: Client, *, name: str) -> None:
-    """Create a group."""
-    click.echo(f"ID: {client.number('one.group.allocate', name)}")
-
-
-def enabling(name: str, about: str, *, on: bool) -> click.Command:
-    return action(USER, name, about, "one.user.enable", lambda one: [one, on])
-
-
 COMMANDS = verbs_of(
     "user",
     "Users, passwords and login tokens.",
@@ -177,8 +165,6 @@ COMMANDS = verbs_of(
         create,
         passwd,
         login,
-        enabling("enable", "Let users log in.", on=True),
-        enabling("disable", "Refuse users' logins.", on=False),
         updating(USER),
         deleting(USER),
     ],
@@ -187,5 +173,5 @@ COMMANDS = verbs_of(
 GROUP_COMMANDS = verbs_of(
     "group",
     "Groups of users.",
-    [listing(GROUP), showing(GROUP), create_group, updating(GROUP), deleting(GROUP)],
+    [listing(GROUP), showing(GROUP)],
 )
