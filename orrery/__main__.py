@@ -10,7 +10,7 @@ from typing import cast
 
 Run = Callable[[list[str]], int]
 
-DAEMON = {"serve": "orrery.daemon:serve", "up": "orrery.daemon:up"}
+DAEMON = {"serve": "orrery.daemon.serve:serve", "up": "orrery.daemon.playground:up"}
 DRIVER = {
     "serve": "orrery.agent:serve",
     "check": "orrery.agent_check:check",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from orrery.core.model.action import ActionKind
 
@@ -28,7 +28,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     actions_per_host: int = 4
     actions_total: int = 64
-    timeouts_s: Mapping[ActionKind, float] = TIMEOUTS_S
+    timeouts_s: Mapping[ActionKind, float] = field(default_factory=lambda: TIMEOUTS_S)
     shutdown_timeout_s: float = 120.0
     look_delay_s: float = 2.0
     """Before an unknown outcome is looked at; doubles each time."""

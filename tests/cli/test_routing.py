@@ -3,19 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
-from orrery.__main__ import program_name, route
+from orrery.__main__ import DAEMON, program_name, route
 from orrery.cli.program import NOUNS, OTHERS, load, run
 
 
 @pytest.mark.parametrize(
     ("argv", "target"),
     [
-        (["serve", "--home", "x"], "orrery.daemon:serve"),
-        (["up"], "orrery.daemon:up"),
+        (["serve", "--home", "x"], DAEMON["serve"]),
+        (["up"], DAEMON["up"]),
         (["driver", "serve"], "orrery.agent:serve"),
         (["driver", "check", "program"], "orrery.agent_check:check"),
         (["vm", "list"], None),
@@ -69,3 +70,9 @@ def test_simple_command_loads_neither_the_engine_nor_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_manual_says_what_the_program_does() -> None:
+    tool = Path(__file__).parents[2] / "tools/man-pages"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
