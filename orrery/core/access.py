@@ -1,4 +1,5 @@
-"""Who may do what with which object: nine permission bits, the administrators' rule, and the stock access rules.
+"""Who may do what with which object: nine permission bits, the administrators' rule, and the stock
+access rules.
 
 Knows nothing of requests or log-ins: it is given who asks and what is asked for.
 """
@@ -45,8 +46,8 @@ STOCK_RULES = (
     Rule(Kind.NETWORK, Right.USE),
     Rule(Kind.DATASTORE, Right.USE),
 )
-"""What OpenNebula grants after installation: group users may create, its default data centre gives the rest.
-Rules made by administrators will be looked up beside these."""
+"""What OpenNebula grants after installation: group users may create, its default data centre gives
+the rest. Rules made by administrators will be looked up beside these."""
 
 GRANTED: dict[Kind, int] = {rule.kind: rule.rights for rule in STOCK_RULES}
 
@@ -86,7 +87,8 @@ ADMIN_BASE_BITS = 0o777
 
 
 def may(caller: Caller, right: Right, obj: Entity) -> bool:
-    """True when owner bits, group bits, other bits or a rule grant it; administrators may do everything."""
+    """True when owner bits, group bits, other bits or a rule grant it; administrators may do
+    everything."""
     if caller.is_admin:
         return True
     if isinstance(obj, Owned) and granted_by_bits(caller, right, obj):
@@ -180,7 +182,8 @@ def changes_admin(bits: tuple[int, ...]) -> bool:
 
 
 def default_permissions(caller: Caller, umask: str | None = None) -> int:
-    """The bits of a new object: all of use and manage (and admin for administrators) less the user's UMASK.
+    """The bits of a new object: all of use and manage (and admin for administrators) less the
+    user's UMASK.
 
     Raises:
         InvalidInput: UMASK is not three octal digits.

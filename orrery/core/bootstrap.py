@@ -40,17 +40,17 @@ def bootstrap(m: Bootstrap, view: View, now: float) -> Decision:
     """The default objects; nothing when they exist."""
     if view.users:
         return NOTHING_TO_DO
-    owner = {"uid": ONEADMIN_UID, "gid": ONEADMIN_GID}
     stores = tuple(
         Datastore(
             id=number,
             name=name,
+            uid=ONEADMIN_UID,
+            gid=ONEADMIN_GID,
             permissions=0o640,
             type=kind,
             ds_mad=m.driver,
             tm_mad=m.driver,
             base_path=f"{m.datastore_dir}/{number}",
-            **owner,
         )
         for number, name, kind in DATASTORES
     )
@@ -67,6 +67,13 @@ def bootstrap(m: Bootstrap, view: View, now: float) -> Decision:
             ),
             Cluster(id=0, name="default"),
             *stores,
-            SecurityGroup(id=0, name="default", permissions=0o644, template=ALLOW_ALL, **owner),
+            SecurityGroup(
+                id=0,
+                name="default",
+                uid=ONEADMIN_UID,
+                gid=ONEADMIN_GID,
+                permissions=0o644,
+                template=ALLOW_ALL,
+            ),
         )
     )

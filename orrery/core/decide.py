@@ -14,8 +14,10 @@ from orrery.core import bootstrap, host, image, network, objects, pools, vm, vm_
 from orrery.core import messages as m
 from orrery.core.errors import NotFound
 from orrery.core.model.action import Action, ActionKind
+from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
+from orrery.core.status import HostStatus
 
 Decide = Callable[[Any, View, float], m.Decision]
 
@@ -156,7 +158,7 @@ def with_lost_vms(
     message: m.HostSilent, decision: m.Decision, view: View, now: float
 ) -> m.Decision:
     """A host that goes into ERROR takes its running VMs out of sight."""
-    fallen = [o for o in decision.put if isinstance(o, host.Host) and o.status is host.S.ERROR]
+    fallen = [o for o in decision.put if isinstance(o, Host) and o.status is HostStatus.ERROR]
     if not fallen:
         return decision
     text = f"Host {fallen[0].name} does not answer: {message.message}"

@@ -66,16 +66,15 @@ class Machine(Generic[S]):
         if row is None:
             return None
         decision = row.handler(obj, message, view, now)
-        for changed in decision.put:
+        put: tuple[Any, ...] = decision.put
+        for changed in put:
             if type(changed) is type(obj) and changed.id == obj.id:
                 self._check(row, obj.status, changed.status)
         return decision
 
     def _check(self, row: Row[S], before: S, after: S) -> None:
         if after not in row.leads_to:
-            raise BrokenInvariant(
-                f"{self.name}: {before.name} led to {after.name}, not in {row.leads_to}"
-            )
+            raise BrokenInvariant(f"{self.name}: {before!r} led to {after!r}, not {row.leads_to}")
 
     def edges(self) -> Mapping[tuple[S, object], Row[S]]:
         return self._edges

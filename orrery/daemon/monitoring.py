@@ -2,12 +2,11 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from orrery.core.messages import Record
 from orrery.core.model.kinds import Kind
 from orrery.engine.assembly import Engine
 from orrery.engine.writer import Commit
@@ -18,7 +17,7 @@ DATASTORE_NAMES = {"total_mib": "TOTAL_MB", "free_mib": "FREE_MB", "used_mib": "
 
 
 class Monitoring:
-    """`service.engine.Monitoring` and `Events` on a running engine."""
+    """`service.engine.Monitoring` on a running engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -48,9 +47,6 @@ class Monitoring:
 
     async def series(self, kind: Kind, ids: Sequence[int] | None, since: float) -> list[Sample]:
         return await self._engine.series.read(kind, ids, since)
-
-    def subscribe(self, after_seq: int | None) -> AsyncIterator[Record]:
-        return self._engine.hub.follow(after_seq)
 
 
 class Metrics:

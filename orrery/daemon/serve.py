@@ -248,7 +248,7 @@ class Daemon:
             engine=services,
             sessions=Sessions(engine.view, self._clock, secrets.token_bytes(32), default_hasher()),
             monitoring=monitoring,
-            events=monitoring,
+            events=engine.hub,
             make_token=lambda: secrets.token_hex(32),
             metrics=metrics.exposition,
             is_healthy=lambda: True,

@@ -209,8 +209,8 @@ class _Site:
         )
         size = self._story.vms
         network = parse(
-            f'NAME="net" VN_MAD="nat" AR=[TYPE="IP4", IP="10.0.0.2", SIZE="{size}"] GATEWAY="10.0.0.1"'
-            + ' NETWORK_MASK="255.255.0.0"'
+            f'NAME="net" VN_MAD="nat" AR=[TYPE="IP4", IP="10.0.0.2", SIZE="{size}"] '
+            'GATEWAY="10.0.0.1" NETWORK_MASK="255.255.0.0"'
         )
         await self._until_named(
             Kind.NETWORK, "net", AllocateNetwork(cause="f", actor=ENGINE, template=network)
