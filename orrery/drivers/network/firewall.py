@@ -219,7 +219,7 @@ def _matches(rule: FilterRule) -> Iterator[str]:
 
 def _protocol(rule: FilterRule) -> str:
     known: dict[str, Callable[[FilterRule], str]] = {
-        "all": lambda _: "",
+        "all": lambda r: _transport("{ tcp, udp }", r) if r.ports else "",
         "tcp": lambda r: _transport("tcp", r),
         "udp": lambda r: _transport("udp", r),
         "icmp": lambda r: _icmp("icmp", r),
@@ -234,7 +234,8 @@ def _protocol(rule: FilterRule) -> str:
 def _transport(protocol: str, rule: FilterRule) -> str:
     if not rule.ports:
         return f"meta l4proto {protocol}"
-    return f"{protocol} dport {number_set('ports', rule.ports, highest=65535)}"
+    ports = number_set("ports", rule.ports, highest=65535)
+    return f"meta l4proto {protocol} th dport {ports}"
 
 
 def _icmp(protocol: str, rule: FilterRule) -> str:
