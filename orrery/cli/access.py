@@ -26,63 +26,73 @@ def find_access(
     environment: Mapping[str, str] = os.environ,
 ) -> Access:
     """Arguments first, then the environment, then the user's files, then a local daemon's home."""
-    session = f"{user}:{password}" if user is not None and password is not None else None
-    return Access(
-        rpc_address(endpoint or find_endpoint(environment)),
-        session or find_session(environment),
-    )
+    session, home = given_session(user, password) or find_session(environment)
+    return Access(rpc_address(endpoint or find_endpoint(environment, home)), session)
 
 
-def find_endpoint(environment: Mapping[str, str]) -> str:
-    """ONE_XMLRPC, or what an `endpoint` file says, or OpenNebula's default."""
-    if environment.get("ONE_XMLRPC"):
-        return environment["ONE_XMLRPC"]
-    for path in endpoint_files(environment):
-        text = read_quietly(path)
-        if text:
-            return text
-    return DEFAULT_ENDPOINT
+def given_session(user: str | None, password: str | None) -> tuple[str, None] | None:
+    """What the options say, when they say both."""
+    return None if user is None or password is None else (f"{user}:{password}", None)
 
 
-def find_session(environment: Mapping[str, str]) -> str | None:
-    """The first line of the credentials file. A file named by ONE_AUTH must be readable."""
+def find_session(environment: Mapping[str, str]) -> tuple[str | None, Path | None]:
+    """Credentials, and the daemon's home if they come from there.
+
+    Raises:
+        CommandFailed: the file that ONE_AUTH names cannot be read.
+    """
     named = environment.get("ONE_AUTH")
     if named:
-        try:
-            return Path(named).read_text().strip()
-        except OSError as error:
-            raise CommandFailed(
-                f"ONE_AUTH: cannot read {named!r} ({error.strerror}): "
-                "name a file that holds user:password"
-            ) from error
-    found = (read_quietly(path) for path in auth_files(environment))
-    return next((text for text in found if text), None)
+        return read_named(named), None
+    for home in auth_places(environment):
+        text = read_quietly(home / "one_auth")
+        if text:
+            return text, None if home == dot_one(environment) else home
+    return None, None
 
 
-def auth_files(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Where credentials may lie when ONE_AUTH is not set."""
+def read_named(file: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise CommandFailed(
+            f"ONE_AUTH: cannot read {file!r} ({error.strerror}): "
+            "name a file that holds user:password"
+        ) from error
+
+
+def find_endpoint(environment: Mapping[str, str], home: Path | None = None) -> str:
+    """ONE_XMLRPC, or what a file says: a daemon's secret goes to that daemon only."""
+    if environment.get("ONE_XMLRPC"):
+        return environment["ONE_XMLRPC"]
+    files = [home / "endpoint"] if home is not None else []
+    files.append(dot_one(environment) / "one_endpoint")
+    files += [place / "endpoint" for place in daemon_homes(environment)]
+    found = (read_quietly(file) for file in files)
+    return next((text for text in found if text), DEFAULT_ENDPOINT)
+
+
+def auth_places(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Directories in which `one_auth` may lie; a home that is named comes before the user's own."""
     homes = list(daemon_homes(environment))
     if environment.get("ORRERY_HOME"):
-        yield homes[0] / "one_auth"
-    yield user_home(environment) / ".one/one_auth"
-    yield from (home / "one_auth" for home in homes)
+        yield homes.pop(0)
+    yield dot_one(environment)
+    yield from homes
 
 
-def endpoint_files(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Where an address may be written when ONE_XMLRPC is not set."""
-    homes = list(daemon_homes(environment))
-    if environment.get("ORRERY_HOME"):
-        yield homes[0] / "endpoint"
-    yield user_home(environment) / ".one/one_endpoint"
-    yield from (home / "endpoint" for home in homes)
+def dot_one(environment: Mapping[str, str]) -> Path:
+    return user_home(environment) / ".one"
 
 
 def daemon_homes(environment: Mapping[str, str]) -> Iterator[Path]:
     """Directories in which a daemon on this machine may live, the most explicit first."""
     if environment.get("ORRERY_HOME"):
         yield Path(environment["ORRERY_HOME"])
-    yield SYSTEM_HOME
-    yield user_home(environment) / ".local/share/orrery"
+    own = user_home(environment) / ".local/share"
+    yield from (SYSTEM_HOME, own / "orrery")
+    # `orrery up` has a home of its own: what is played with is not what is worked with.
+    yield from (SYSTEM_HOME.with_name("orrery-playground"), own / "orrery-playground")
 
 
 def user_home(environment: Mapping[str, str]) -> Path:

@@ -32,14 +32,16 @@ def size_of(octets: int) -> str:
 
 
 def text_at(client: Client, path: str, what: str) -> str:
-    """A text of the JSON API, sent as it is or as the `text` (or `lines`) of an object."""
+    """A text of the JSON API, sent as it is or as the `text` of an object."""
     status, body, kind = client.get(path)
-    if status == 200 and kind != "application/json":
+    if kind != "application/json":
+        if status != 200:
+            raise CommandFailed(f"the engine has no {what} there: {path} answered HTTP {status}")
         return body.decode("utf-8", "replace")
     answer = client.get_json(path)
     if isinstance(answer, dict) and isinstance(answer.get("text"), str):
         return str(answer["text"])
-    raise CommandFailed(f"the engine has no {what} at {client.base}{path}")
+    raise CommandFailed(f"the engine's answer for the {what} holds no text: {path}")
 
 
 def growing(client: Client, path: str, what: str, *, lasts: bool) -> Iterator[str]:

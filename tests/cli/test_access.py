@@ -69,3 +69,12 @@ def test_unreadable_one_auth_says_so(alone: dict[str, str]) -> None:
 
 def test_secrets_are_not_in_the_text_of_an_access(alone: dict[str, str]) -> None:
     assert "pw" not in repr(find_access(None, "carol", "pw", alone))
+
+
+def test_daemons_secret_goes_to_that_daemon_only(alone: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path / "me/.one/one_endpoint", "http://cloud:2633/RPC2")
+    write(tmp_path / "var/endpoint", "http://127.0.0.1:1")
+    write(tmp_path / "me/.local/share/orrery-playground/one_auth", "oneadmin:toy")
+    write(tmp_path / "me/.local/share/orrery-playground/endpoint", "http://127.0.0.1:2")
+    found = find_access(None, None, None, alone)
+    assert (found.endpoint, found.session) == ("http://127.0.0.1:2/RPC2", "oneadmin:toy")

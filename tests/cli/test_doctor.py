@@ -89,6 +89,7 @@ def test_command_that_is_not_there_is_an_answer() -> None:
     assert (answer.status, answer.worked) == (None, False)
 
 
+@pytest.mark.real
 def test_every_check_answers_on_this_machine(tmp_path: Path) -> None:
     findings = list(doctor.examined(machine(tmp_path), doctor.CHECKS))
     assert len({check.name for check, _ in findings}) == len(doctor.CHECKS)
