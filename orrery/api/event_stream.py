@@ -37,11 +37,11 @@ class Gone(Exception):
 class EventStream:
     """One stream to one client."""
 
-    def __init__(self, engine: Engine, events: Events, actor: Actor, after_seq: int | None) -> None:
+    def __init__(self, engine: Engine, events: Events, actor: Actor, after: int | None) -> None:
         self._engine = engine
         self._events = events
         self._actor = actor
-        self._after_seq = after_seq
+        self._after = after
         self._user = engine.view.users.get(actor.uid)
         self._waiting: asyncio.Queue[Record | None] = asyncio.Queue(MAX_WAITING)
 
@@ -59,7 +59,7 @@ class EventStream:
         """Ends when the engine stops, and when the user changes: who may see what is then asked
         again.
         """
-        async for record in self._events.subscribe(self._after_seq):
+        async for record in self._events.follow(self._after):
             if self._engine.view.users.get(self._actor.uid) is not self._user:
                 break
             if not may_see(self._engine, self._actor, record):

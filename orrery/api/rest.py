@@ -491,7 +491,9 @@ async def list_groups(call: Call) -> list[out.GroupOut]:
 
 def change(kind: Kind) -> Callable[[Call], Awaitable[Created]]:
     async def run(call: Call) -> Created:
-        """Changes name, template, permissions or owner."""
+        """Changes password, name, template, permissions and owner, in this order; the first
+        refusal ends it.
+        """
         given: Change = call.body
         engine, actor, oid = call.engine, call.actor, call.oid
         if given.password is not None:

@@ -81,6 +81,8 @@ RULE_WORDS: dict[Kind, str] = {
 DIGIT = {Right.USE: 4, Right.MANAGE: 2, Right.ADMIN: 1}
 """The right's bit within one octal digit of the permissions."""
 
+ADMIN_BITS = 0o111
+
 DEFAULT_UMASK = 0o177
 BASE_BITS = 0o666
 ADMIN_BASE_BITS = 0o777
@@ -176,9 +178,9 @@ def check_bits(bits: tuple[int, ...]) -> tuple[int, ...]:
     return bits
 
 
-def changes_admin(bits: tuple[int, ...]) -> bool:
-    """Whether a chmod touches an ADMIN bit, which takes ADMIN right instead of MANAGE."""
-    return any(bit >= 0 for bit in bits[2::3])
+def changes_admin(permissions: int, bits: tuple[int, ...]) -> bool:
+    """Whether a chmod would change an ADMIN bit, which takes ADMIN right instead of MANAGE."""
+    return bool((permissions ^ apply_bits(permissions, bits)) & ADMIN_BITS)
 
 
 def default_permissions(caller: Caller, umask: str | None = None) -> int:

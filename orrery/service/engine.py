@@ -59,8 +59,8 @@ class Monitoring(Protocol):
 class Events(Protocol):
     """The stream of what has been committed."""
 
-    def subscribe(self, after_seq: int | None) -> AsyncIterator[Record]:
-        """Every record with seq > `after_seq`, then the new ones as they come; None starts with
+    def follow(self, after: int | None = None) -> AsyncIterator[Record]:
+        """Every record with seq > `after`, then the new ones as they come; None starts with
         the new ones.
 
         Ends when the engine stops. A reader that is too slow may be ended too: it comes back

@@ -121,9 +121,9 @@ async def update(
 async def chmod(engine: Engine, actor: Actor, kind: Kind, object_id: int, bits: Bits) -> int:
     """Changing an ADMIN bit takes ADMIN on the object, the other bits MANAGE."""
     check_bits(bits)
-    right = Right.ADMIN if changes_admin(bits) else Right.MANAGE
-    found = permitted(engine, actor, right, kind, object_id)
-    refuse_unowned(found, kind)
+    found = refuse_unowned(find(engine.view, kind, object_id), kind)
+    right = Right.ADMIN if changes_admin(found.permissions, bits) else Right.MANAGE
+    require(actor, right, found)
     command = Chmod(cause=engine.new_cause(), actor=actor, kind=kind, id=object_id, bits=bits)
     return await ask(engine, command, object_id)
 
@@ -132,8 +132,7 @@ async def chown(
     engine: Engine, actor: Actor, kind: Kind, object_id: int, uid: int, gid: int
 ) -> int:
     """-1 keeps. Takes MANAGE on the object and on the new owner, USE on the new group."""
-    found = permitted(engine, actor, Right.MANAGE, kind, object_id)
-    refuse_unowned(found, kind)
+    refuse_unowned(permitted(engine, actor, Right.MANAGE, kind, object_id), kind)
     if uid >= 0:
         permitted(engine, actor, Right.MANAGE, Kind.USER, uid)
     if gid >= 0:
@@ -156,9 +155,10 @@ async def delete(engine: Engine, actor: Actor, kind: Kind, object_id: int) -> in
     return await ask(engine, command, object_id)
 
 
-def refuse_unowned(found: Entity, kind: Kind) -> None:
+def refuse_unowned(found: Entity, kind: Kind) -> Owned:
     if not isinstance(found, Owned):
         raise WrongState(f"{kind.name} [{found.id}] has no owner and no permission bits")
+    return found
 
 
 def not_available(what: str) -> WrongState:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
+from math import ceil
 from typing import Protocol
 
 from argon2 import PasswordHasher
@@ -201,7 +202,7 @@ class Sessions:
             return
         wait = misses.since + MISS_WINDOW_S - self._clock.now()
         if wait > 0:
-            raise Unavailable(f"Too many failed log-ins: try again in {int(wait) + 1} s")
+            raise Unavailable(f"Too many failed log-ins: try again in {ceil(wait)} s")
         del self._misses[name, peer]
 
     def _count_miss(self, name: str, peer: str) -> None:
