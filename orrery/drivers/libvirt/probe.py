@@ -6,7 +6,9 @@ emulation does. The probe guest therefore enters long mode with paging, works fo
 takes a real processor 50 ms, waits for a timer interrupt and only then writes its letter.
 """
 
+import json
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -147,3 +149,18 @@ def _xml(name: str, disk: Path, out: Path) -> str:
         <serial type='file'><source path='{out}'/></serial>
         <controller type='usb' model='none'/><memballoon model='none'/>
       </devices></domain>"""
+
+
+def main(argv: list[str]) -> int:
+    """`orrery driver probe [URI]`: one line of JSON with acceleration and reason."""
+    uri = argv[0] if argv else "qemu:///system"
+    try:
+        raw = libvirt.open(uri)
+        found = probe(raw, uri)
+    except libvirt.libvirtError as error:
+        sys.stderr.write(f"{uri}: {error}: is libvirtd running there?\n")
+        return 1
+    raw.close()
+    answer = {"acceleration": found.kind, "reason": found.reason, "warning": device_warning()}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
