@@ -122,9 +122,11 @@ def test_name_that_a_tool_could_read_otherwise_is_refused(name: str) -> None:
         commands(Bridge(name=name, network_id=1), facts=[])
 
 
-def test_two_networks_on_one_bridge_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="names one bridge twice"):
+def test_two_networks_share_a_bridge_only_if_it_is_adopted() -> None:
+    with pytest.raises(InvalidInput, match="serves two networks"):
         commands(PLAIN, PLAIN, facts=[])
+    adopted = Bridge(name="br7", network_id=8, adopt=True)
+    assert commands(adopted, adopted, facts=[bridge("br7", None)]) == []
 
 
 def test_bridge_address_is_fixed_local_and_differs_between_engines() -> None:

@@ -1,5 +1,6 @@
 """Bridges: from what a host has and should have to iproute2 commands. Pure: it runs nothing."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from ipaddress import ip_interface
@@ -58,13 +59,10 @@ def parse_links(text: str) -> dict[str, Link]:
 
 def bridge_commands(links: Links, bridges: tuple[Bridge, ...], mark: Mark) -> tuple[Command, ...]:
     """Commands that make the bridges as intended. Raises where one belongs to somebody else."""
-    wanted = {interface_name("bridge", bridge.name): bridge for bridge in bridges}
-    if len(wanted) != len(bridges):
-        names = ", ".join(sorted(bridge.name for bridge in bridges))
-        raise InvalidInput("bridges", names, "names one bridge twice: give each network its own")
-    kept = frozenset(wanted)
+    kept = frozenset(interface_name("bridge", bridge.name) for bridge in bridges)
+    _check_apart(bridges)
     commands = list(removal_commands(links, mark, keep=kept))
-    for bridge in wanted.values():
+    for bridge in bridges:
         commands += _adoption(links, bridge) if bridge.adopt else _ownership(links, bridge, mark)
     return tuple(commands)
 
@@ -83,6 +81,14 @@ def bridge_mac(name: str, mark: Mark) -> str:
     """A fixed address: without one it follows the ports, and guests lose their gateway."""
     digest = sha256(f"{mark.engine_id}/{name}".encode()).digest()
     return ":".join(f"{octet:02x}" for octet in (0x06, *digest[:5]))
+
+
+def _check_apart(bridges: tuple[Bridge, ...]) -> None:
+    """Networks may share a bridge that is only adopted; one we own has one intention."""
+    named = Counter(bridge.name for bridge in bridges)
+    for bridge in bridges:
+        if named[bridge.name] > 1 and not bridge.adopt:
+            raise InvalidInput("bridge", bridge.name, "serves two networks: give each its own")
 
 
 def _adoption(links: Links, bridge: Bridge) -> list[Command]:
