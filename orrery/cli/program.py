@@ -104,6 +104,8 @@ def root(context: click.Context) -> None:
 
 def run(program: str, argv: list[str]) -> int:
     """Run one command line; every way out ends in an exit status."""
+    if argv[:1] == ["--version"]:
+        program, argv = "orrery", ["version"]
     try:
         return entry(program).main(args=argv, prog_name=program, standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as shown:

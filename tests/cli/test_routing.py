@@ -57,6 +57,15 @@ def test_every_command_has_help(words: tuple[str, ...], capsys: pytest.CaptureFi
     assert "Usage: orrery " + " ".join(words) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("program", ["orrery", "onevm"])
+def test_every_program_tells_its_version(
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONE_XMLRPC", "http://127.0.0.1:9")
+    assert run(program, ["--version"]) == 0
+    assert capsys.readouterr().out.startswith("orrery ")
+
+
 def test_unknown_program_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("onefoo", ["list"]) == 1
     assert "there are orrery, onevm" in capsys.readouterr().err
