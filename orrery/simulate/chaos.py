@@ -49,6 +49,7 @@ from orrery.store.sqlite import SqliteStore
 
 ENGINE_ID = "6f1c9a52-0000-4000-8000-000000000001"
 DAY_S = 86400.0
+PATIENCE_S = 20 * DAY_S
 
 FAILURES = (VmStatus.PROLOG_FAILURE, VmStatus.BOOT_FAILURE, VmStatus.EPILOG_FAILURE)
 
@@ -107,6 +108,8 @@ def tell(story: Story) -> Report:
             run(lambda loop: _Site(story, report, Path(home), loop).live())
         except EverybodyWaits as deadlock:
             report.broken.append(str(deadlock))
+        except TimeoutError:
+            report.broken.append(f"not over after {PATIENCE_S / DAY_S:g} days")
     return report
 
 
@@ -127,7 +130,7 @@ class _Site:
         self._removed = 0
 
     async def live(self) -> None:
-        async with asyncio.timeout(20 * DAY_S), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             engine = group.create_task(self._keep_running())
             await self._furnish()
             async with asyncio.TaskGroup() as users:
