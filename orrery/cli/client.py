@@ -157,8 +157,7 @@ def checked(answer: object) -> Value:
         if not isinstance(value, bool | int | str):
             raise CommandFailed("the answer holds neither a number nor a text")
         return value
-    code = answer[2] if len(answer) > 2 and isinstance(answer[2], int) else 0
-    raise Refused(plain(str(answer[1])), code)
+    raise Refused(plain(str(answer[1])))
 
 
 def plain(message: str) -> str:

@@ -41,8 +41,6 @@ def sheet(cluster: Element) -> list[str]:
 
 
 CLUSTER = Noun(
-    word="cluster",
-    about="Clusters.",
     title="cluster",
     method="one.cluster",
     pool="one.clusterpool.info",

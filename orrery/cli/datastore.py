@@ -76,8 +76,6 @@ def sheet(store: Element) -> list[str]:
 
 
 DATASTORE = Noun(
-    word="datastore",
-    about="Datastores.",
     title="datastore",
     method="one.datastore",
     pool="one.datastorepool.info",

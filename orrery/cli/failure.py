@@ -6,15 +6,8 @@ class CommandFailed(Exception):
 
 
 class Refused(CommandFailed):
-    """The engine answered no; `code` is OpenNebula's error code."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+    """The engine answered no."""
 
 
 class Unreachable(CommandFailed):
     """No engine answers at the address."""
-
-
-NO_EXISTS = 0x0400

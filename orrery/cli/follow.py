@@ -1,7 +1,7 @@
 """Waits while the engine works: follows a VM until it settles, an image until it is ready."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from orrery.cli import states, tree
@@ -124,9 +124,3 @@ def follow_host(client: Client, host_id: int, timeout_s: float) -> Element:
     raise CommandFailed(
         f"host {host_id} was not monitored within {duration(timeout_s)}: try 'orrery doctor'"
     )
-
-
-def for_all(ids: list[int], follow: Callable[[int], object]) -> None:
-    """Follow several, one after the other: what settles meanwhile is found settled."""
-    for object_id in ids:
-        follow(object_id)

@@ -79,8 +79,6 @@ def sheet(host: Element) -> list[str]:
 
 
 HOST = Noun(
-    word="host",
-    about="Hosts.",
     title="host",
     method="one.host",
     pool="one.hostpool.info",

@@ -79,8 +79,6 @@ def sheet(image: Element) -> list[str]:
 
 
 IMAGE = Noun(
-    word="image",
-    about="Images.",
     title="image",
     method="one.image",
     pool="one.imagepool.info",

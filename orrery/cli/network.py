@@ -90,8 +90,6 @@ def holder(lease: Element) -> str:
 
 
 NETWORK = Noun(
-    word="vnet",
-    about="Virtual networks.",
     title="virtual network",
     method="one.vn",
     pool="one.vnpool.info",

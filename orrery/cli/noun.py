@@ -25,8 +25,6 @@ RANGE_MAX = 10_000
 class Noun:
     """A kind of object as the command line sees it."""
 
-    word: str
-    about: str
     title: str
     """What the engine calls it, in messages and at the top of a sheet."""
     method: str

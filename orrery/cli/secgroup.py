@@ -62,8 +62,6 @@ def where(rule: Element) -> str:
 
 
 SECURITY_GROUP = Noun(
-    word="secgroup",
-    about="Security groups.",
     title="security group",
     method="one.secgroup",
     pool="one.secgrouppool.info",

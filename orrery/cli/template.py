@@ -44,8 +44,6 @@ def sheet(template: Element) -> list[str]:
 
 
 TEMPLATE = Noun(
-    word="template",
-    about="VM templates.",
     title="template",
     method="one.template",
     pool="one.templatepool.info",

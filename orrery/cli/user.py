@@ -44,8 +44,6 @@ def user_sheet(user: Element) -> list[str]:
 
 
 USER = Noun(
-    word="user",
-    about="Users.",
     title="user",
     method="one.user",
     pool="one.userpool.info",
@@ -73,8 +71,6 @@ def group_sheet(group: Element) -> list[str]:
 
 
 GROUP = Noun(
-    word="group",
-    about="Groups.",
     title="group",
     method="one.group",
     pool="one.grouppool.info",

@@ -162,8 +162,6 @@ def stay_time(stay: Element) -> str:
 
 
 VM = Noun(
-    word="vm",
-    about="Virtual machines.",
     title="virtual machine",
     method="one.vm",
     pool="one.vmpool.info",
