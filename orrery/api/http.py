@@ -37,11 +37,12 @@ from orrery.api.rpc_endpoint import RpcEndpoint
 from orrery.api.xml.documents import Documents
 from orrery.api.xmlrpc.dispatch import Rpc
 from orrery.api.xmlrpc.method import Api
-from orrery.core.errors import InvalidInput, Reason, Refused
+from orrery.core.errors import InvalidInput, NotFound, Reason, Refused, Unavailable
 from orrery.service.engine import Engine, Events, Monitoring
 from orrery.service.sessions import Sessions
 from orrery.service.users import TokenFactory
 
+MAX_STREAMS = 500
 BODY_LIMIT = 16 * 1024 * 1024
 API = "/api/v1"
 
@@ -116,7 +117,7 @@ def api_routes(parts: Parts) -> list[BaseRoute]:
         by_path.setdefault(row.path, {})[row.method] = row
     routes: list[BaseRoute] = [
         HttpRoute(
-            API + path.replace("{id}", "{id:int}"),
+            API + path,
             json_endpoint(rows, services, parts.body_limit),
             methods=list(rows),
         )
@@ -172,8 +173,21 @@ async def call_of(row: Route, request: Request, services: Services, body_limit: 
         if kind != JSON:
             raise InvalidInput("content-type", kind, f"is not {JSON}: send the body as that")
         body = decode_body(row, await read_body(request.scope, request.receive, body_limit))
-    oid = request.path_params.get("id", -1)
-    return Call(services, actor, oid, read_query(row, request), body)
+    return Call(services, actor, oid_in(request), read_query(row, request), body)
+
+
+def oid_in(request: Request) -> int:
+    """The id in the path; -1 where there is none.
+
+    Raises:
+        NotFound: it is no number.
+    """
+    text: str | None = request.path_params.get("id")
+    if text is None:
+        return -1
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise NotFound(f"There is no object {text[:40]!r}: ids are numbers")
+    return int(text)
 
 
 def json_response(status: int, value: object, headers: Mapping[str, str] = API_HEADERS) -> Response:
@@ -206,17 +220,24 @@ class Streams:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
+            if self._open >= MAX_STREAMS:
+                raise Unavailable(f"{MAX_STREAMS} event streams are open: try again later")
             actor = await authenticate(request, self._parts.sessions)
             after = after_seq(request)
         except Refused as error:
             await refusal(error)(scope, receive, send)
             return
         stream = EventStream(self._parts.engine, self._parts.events, actor, after)
-        await stream(scope, receive, send)
+        self._open += 1
+        try:
+            await stream(scope, receive, send)
+        finally:
+            self._open -= 1
 
 
 def after_seq(request: Request) -> int | None:

@@ -3,173 +3,59 @@ our own words.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, TypeVar
 
 from orrery.api import resources as out
+from orrery.api.bodies import (
+    ActOnHost,
+    ActOnImage,
+    ActOnVm,
+    Change,
+    CreateCluster,
+    Created,
+    CreateFromTemplate,
+    CreateHost,
+    CreateImage,
+    CreateToken,
+    CreateUser,
+    CreateVm,
+    EndToken,
+    TokenOut,
+    bits_of,
+    text_of,
+)
 from orrery.api.route import Call, Query, Route
 from orrery.core.errors import InvalidInput
 from orrery.core.model.kinds import Kind
-from orrery.core.template import Attribute, Template, write
 from orrery.service import hosts, images, networks, objects, templates, users, vms
 from orrery.service.listing import ALL, MINE, MINE_AND_GROUPS
 
-TemplateIn = str | dict[str, Any]
-"""A template as text, or as an object: {"CPU": "1", "DISK": [{"IMAGE_ID": "0"}]}."""
-
-
-class CreateVm(Struct, forbid_unknown_fields=True):
-    """`template`, or `template_id` with `extra` attributes that replace those of the stored one."""
-
-    template: TemplateIn | None = None
-    template_id: int | None = None
-    extra: TemplateIn = ""
-    name: str = ""
-    hold: bool = False
-
-
-class ActOnVm(Struct, forbid_unknown_fields=True):
-    """`host_id` and `enforce` are for deploy, `operation` (success, retry, delete ...) for
-    recover.
-    """
-
-    action: str
-    host_id: int | None = None
-    datastore_id: int | None = None
-    enforce: bool = False
-    operation: str | None = None
-
-
-class CreateHost(Struct, forbid_unknown_fields=True):
-    name: str
-    driver: str
-    cluster_id: int = 0
-
-
-class ActOnHost(Struct, forbid_unknown_fields=True):
-    """enable, disable or offline."""
-
-    action: str
-
-
-class CreateCluster(Struct, forbid_unknown_fields=True):
-    name: str
-
-
-class CreateImage(Struct, forbid_unknown_fields=True):
-    template: TemplateIn
-    datastore_id: int = 1
-
-
-class ActOnImage(Struct, forbid_unknown_fields=True):
-    """enable, disable, persistent or nonpersistent."""
-
-    action: str
-
-
-class CreateFromTemplate(Struct, forbid_unknown_fields=True):
-    """NAME is in the template."""
-
-    template: TemplateIn
-    cluster_id: int = 0
-
-
-class CreateUser(Struct, forbid_unknown_fields=True):
-    name: str
-    password: str
-    groups: tuple[int, ...] = ()
-
-
-class CreateToken(Struct, forbid_unknown_fields=True):
-    """`valid_s` -1 is for ever."""
-
-    valid_s: int = 36_000
-
-
-class Change(Struct, forbid_unknown_fields=True):
-    """What is left out stays. `permissions` is octal, like "640"; `append` merges the template."""
-
-    name: str | None = None
-    template: TemplateIn | None = None
-    append: bool = True
-    permissions: str | None = None
-    owner_id: int | None = None
-    group_id: int | None = None
-    password: str | None = None
-
-
-class Created(Struct, frozen=True):
-    id: int
-
-
-class EndToken(Struct, forbid_unknown_fields=True):
-    """The token that is to end."""
-
-    token: str
-
-
-class TokenOut(Struct, frozen=True):
-    """The only time the token is seen."""
-
-    token: str
-
-
-# --- from JSON to what services take --------------------------------------------------------------
-
-
-def text_of(given: TemplateIn) -> str:
-    """Template text.
-
-    Raises:
-        InvalidInput: a value is neither text, number, nor an object or list of these.
-    """
-    if isinstance(given, str):
-        return given
-    attributes: list[Attribute] = []
-    for name, value in given.items():
-        items = value if isinstance(value, list) else [value]
-        attributes += [(name, attribute_value(name, item)) for item in items]
-    return write(Template(tuple(attributes)))
-
-
-def attribute_value(name: str, value: Any) -> str | tuple[tuple[str, str], ...]:
-    if isinstance(value, dict):
-        return tuple((key, scalar(f"{name}/{key}", item)) for key, item in value.items())
-    return scalar(name, value)
-
-
-def scalar(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "YES" if value else "NO"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise InvalidInput(name, str(value), "is not a text, a number or an object of these")
-
-
-def bits_of(permissions: str) -> objects.Bits:
-    """Three octal digits as nine numbers."""
-    if len(permissions) != 3 or any(digit not in "01234567" for digit in permissions):
-        raise InvalidInput("permissions", permissions, 'are not three octal digits, like "640"')
-    number = int(permissions, 8)
-    u, m, a, gu, gm, ga, ou, om, oa = (number >> place & 1 for place in range(8, -1, -1))
-    return (u, m, a, gu, gm, ga, ou, om, oa)
-
+T = TypeVar("T")
 
 FLAGS = {"all": ALL, "mine": MINE, "groups": MINE_AND_GROUPS}
 
 
 def page_of(call: Call) -> tuple[int, int, int]:
-    """Filter flag, offset and page size as listings take them."""
+    """Filter flag, offset and page size as listings take them; `shown` cuts what they give."""
     owner = call.query["owner"]
-    if owner not in FLAGS and not owner.isdigit():
+    flag = FLAGS.get(owner, number_in(owner))
+    if flag is None:
         raise InvalidInput("owner", owner, "is not all, mine, groups or the id of a user")
     offset, limit = call.query["offset"], call.query["limit"]
     if offset < 0:
         raise InvalidInput("offset", str(offset), "is negative")
-    if not 1 < limit <= MAX_LIMIT:
-        raise InvalidInput("limit", str(limit), f"is not 2 to {MAX_LIMIT}")
-    return FLAGS.get(owner) if owner in FLAGS else int(owner), offset, -limit  # type: ignore[return-value]
+    if not 0 < limit <= MAX_LIMIT:
+        raise InvalidInput("limit", str(limit), f"is not 1 to {MAX_LIMIT}")
+    return flag, offset, -max(limit, 2)
+
+
+def number_in(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def shown(call: Call, found: list[T]) -> list[T]:
+    """At most `limit`: a page of one is not to be had of the listings, whose -1 means no end."""
+    return found[: call.query["limit"]]
 
 
 MAX_LIMIT = 10_000
@@ -203,16 +89,18 @@ async def list_vms(call: Call) -> list[out.VmOut]:
         flag=flag, start=offset, end=end, state=state_of(call), query=call.query["search"]
     )
     view, monitoring = call.engine.view, call.services.monitoring
-    return [out.vm_out(vm, view, monitoring) for vm in vms.listing(view, call.actor, wanted)]
+    found = vms.listing(view, call.actor, wanted)
+    return [out.vm_out(vm, view, monitoring) for vm in shown(call, found)]
 
 
 def state_of(call: Call) -> int:
     state = call.query["state"]
     if state in ("live", "any"):
         return vms.NOT_DONE if state == "live" else vms.ANY_STATE
-    if not state.isdigit() or len(state) > 3:
+    number = number_in(state)
+    if number is None:
         raise InvalidInput("state", state, "is not live, any, or a state's number")
-    return int(state)
+    return number
 
 
 async def show_vm(call: Call) -> out.VmDetail:
@@ -319,9 +207,8 @@ async def create_cluster(call: Call) -> Created:
 async def list_images(call: Call) -> list[out.ImageOut]:
     """Lists images."""
     view = call.engine.view
-    return [
-        out.image_out(image, view) for image in images.listing(view, call.actor, *page_of(call))
-    ]
+    found = images.listing(view, call.actor, *page_of(call))
+    return [out.image_out(image, view) for image in shown(call, found)]
 
 
 async def show_image(call: Call) -> out.ImageOut:
@@ -374,7 +261,7 @@ async def list_networks(call: Call) -> list[out.NetworkOut]:
     """Lists virtual networks."""
     view = call.engine.view
     found = networks.listing(view, call.actor, *page_of(call))
-    return [out.network_out(network, view) for network in found]
+    return [out.network_out(network, view) for network in shown(call, found)]
 
 
 async def show_network(call: Call) -> out.NetworkOut:
@@ -393,7 +280,7 @@ async def list_security_groups(call: Call) -> list[out.OwnedOut]:
     """Lists security groups."""
     view = call.engine.view
     found = networks.list_security_groups(view, call.actor, *page_of(call))
-    return [out.owned_out(group, view) for group in found]
+    return [out.owned_out(group, view) for group in shown(call, found)]
 
 
 async def show_security_group(call: Call) -> out.OwnedOut:
@@ -415,7 +302,7 @@ async def list_templates(call: Call) -> list[out.OwnedOut]:
     """Lists stored VM templates."""
     view = call.engine.view
     found = templates.listing(view, call.actor, *page_of(call))
-    return [out.owned_out(template, view) for template in found]
+    return [out.owned_out(template, view) for template in shown(call, found)]
 
 
 async def show_template(call: Call) -> out.OwnedOut:

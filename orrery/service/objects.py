@@ -95,7 +95,8 @@ async def rename(engine: Engine, actor: Actor, kind: Kind, object_id: int, name:
         check_user_name(name)
     else:
         check_name("NAME", name)
-    permitted(engine, actor, right_to_change(kind), kind, object_id)
+    right = Right.ADMIN if kind is Kind.USER else right_to_change(kind)
+    permitted(engine, actor, right, kind, object_id)
     command = Rename(cause=engine.new_cause(), actor=actor, kind=kind, id=object_id, name=name)
     return await ask(engine, command, object_id)
 

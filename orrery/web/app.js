@@ -253,6 +253,12 @@ function fill(id, rows, columns, emptyText) {
   byId(id).replaceChildren(...rows);
 }
 
+function hostCpu(host) {
+  const now = host.usage.USED_CPU;
+  const text = `${host.reserved_by_vms.cpu} of ${host.offered.cpu}`;
+  return now === undefined ? text : `${text} (now ${(now / 100).toFixed(1)})`;
+}
+
 function fillHosts(hosts) {
   byId("hosts-count").textContent = String(hosts.length);
   const rows = hosts.map((host) =>
@@ -260,7 +266,7 @@ function fillHosts(hosts) {
       cell("Id", String(host.id)),
       cell("Name", host.name),
       stateCell(host.status, host.error),
-      usageCell("CPU promised", host.reserved_by_vms.cpu, host.offered.cpu, `${host.reserved_by_vms.cpu} of ${host.offered.cpu}`),
+      usageCell("CPU promised", host.reserved_by_vms.cpu, host.offered.cpu, hostCpu(host)),
       usageCell(
         "Memory promised",
         host.reserved_by_vms.memory_mib,
