@@ -7,6 +7,7 @@ hosts do.
 """
 
 import asyncio
+import base64
 import random
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -309,6 +310,12 @@ class SimStorage:
             return Done()
 
         return await self._act(effect)
+
+    async def read(self, path: str, offset: int, limit: int) -> Outcome:
+        """A simulated console says one line."""
+        text = b"This VM is simulated.\n" if path.endswith("console.log") else b""
+        part = text[offset:] if offset else text
+        return Done({"data": base64.b64encode(part[:limit]).decode(), "size": len(text)})
 
     async def register(self, plan: ImagePlan, progress: Progress | None = None) -> Outcome:
         def effect() -> Outcome:

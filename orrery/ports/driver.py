@@ -221,6 +221,18 @@ class Storage(Protocol):
         """Remove one file. Absent is done."""
         ...
 
+    async def read(self, path: str, offset: int, limit: int) -> Outcome:
+        """A part of a file, as of a console log. Absent is empty.
+
+        Args:
+            offset: where to begin; negative counts from the end.
+            limit: at most so many bytes.
+
+        Returns:
+            Done.result {"data": base64, "size": size of the whole file}.
+        """
+        ...
+
     async def register(self, plan: ImagePlan, progress: Progress | None = None) -> Outcome:
         """Fetch, verify, convert nothing. Result: {"size_mib", "format", "checksum"}; whole, or not
         at all."""

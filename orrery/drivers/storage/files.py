@@ -5,7 +5,9 @@ slow server never keeps a VM from its disks.
 """
 
 import asyncio
+import base64
 import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -75,6 +77,10 @@ class FileStorage:
         """Remove one file. Absent is done."""
         return await self._call(self._short, partial(self._discard, path))
 
+    async def read(self, path: str, offset: int, limit: int) -> Outcome:
+        """Done.result {"data": base64, "size": int}. Absent is empty."""
+        return await self._call(self._short, partial(self._read, path, offset, limit))
+
     async def register(self, plan: ImagePlan, progress: Progress | None = None) -> Outcome:
         """Fetch, verify, convert nothing; a caller that goes away takes the transfer with it."""
         stop = threading.Event()
@@ -131,6 +137,17 @@ class FileStorage:
             if home.exists():
                 shutil.rmtree(home)
         return {}
+
+    def _read(self, path: str, offset: int, limit: int) -> dict[str, Json]:
+        file = self._roots.check(path)
+        try:
+            with file.open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size + offset) if offset < 0 else offset)
+                data = stream.read(max(0, limit))
+        except FileNotFoundError:
+            size, data = 0, b""
+        return {"data": base64.b64encode(data).decode(), "size": size}
 
     def _discard(self, path: str) -> dict[str, Json]:
         file = self._roots.check(path)
