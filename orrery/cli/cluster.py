@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import tree
+from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.noun import Noun, connected, for_each, resolve, resolve_one
@@ -40,14 +40,7 @@ def sheet(cluster: Element) -> list[str]:
     ]
 
 
-CLUSTER = Noun(
-    title="cluster",
-    method="one.cluster",
-    pool="one.clusterpool.info",
-    element="CLUSTER",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+CLUSTER = Noun(pools.CLUSTER, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -64,10 +57,8 @@ def create(client: Client, *, name: str) -> None:
 @connected
 def addhost(client: Client, *, cluster: str, hosts: str) -> int:
     """Move hosts into a cluster."""
-    from orrery.cli.host import HOST
-
-    cluster_id = resolve_one(client, CLUSTER, cluster)
-    ids = resolve(client, HOST, [hosts])
+    cluster_id = resolve_one(client, pools.CLUSTER, cluster)
+    ids = resolve(client, pools.HOST, [hosts])
     return for_each(ids, lambda one: client.call("one.cluster.addhost", cluster_id, one))
 
 

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import states, tree
+from orrery.cli import pools, states, tree
 from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.measures import size_mib
@@ -75,14 +75,7 @@ def sheet(store: Element) -> list[str]:
     ]
 
 
-DATASTORE = Noun(
-    title="datastore",
-    method="one.datastore",
-    pool="one.datastorepool.info",
-    element="DATASTORE",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+DATASTORE = Noun(pools.DATASTORE, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -91,9 +84,7 @@ DATASTORE = Noun(
 @connected
 def create(client: Client, *, file: str | None, cluster: str | None) -> None:
     """Create a datastore from a template FILE, - or piped text."""
-    from orrery.cli.cluster import CLUSTER
-
-    cluster_id = -1 if cluster is None else resolve_one(client, CLUSTER, cluster)
+    cluster_id = -1 if cluster is None else resolve_one(client, pools.CLUSTER, cluster)
     click.echo(f"ID: {client.number('one.datastore.allocate', read_template(file), cluster_id)}")
 
 

@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import states, tree
+from orrery.cli import pools, states, tree
 from orrery.cli.client import Client
 from orrery.cli.follow import follow_host
 from orrery.cli.group import verbs_of
@@ -78,14 +78,7 @@ def sheet(host: Element) -> list[str]:
     ]
 
 
-HOST = Noun(
-    title="host",
-    method="one.host",
-    pool="one.hostpool.info",
-    element="HOST",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+HOST = Noun(pools.HOST, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -107,9 +100,7 @@ def create(
     timeout: float,
 ) -> None:
     """Add a machine: localhost, or any that libvirt reaches."""
-    from orrery.cli.cluster import CLUSTER
-
-    cluster_id = -1 if cluster is None else resolve_one(client, CLUSTER, cluster)
+    cluster_id = -1 if cluster is None else resolve_one(client, pools.CLUSTER, cluster)
     host_id = client.number("one.host.allocate", name, im, vm_mad or im, cluster_id)
     click.echo(f"ID: {host_id}")
     if wait:

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import screen, states, tree
+from orrery.cli import pools, screen, states, tree
 from orrery.cli.client import Client
 from orrery.cli.follow import follow_image
 from orrery.cli.group import verbs_of
@@ -78,15 +78,7 @@ def sheet(image: Element) -> list[str]:
     ]
 
 
-IMAGE = Noun(
-    title="image",
-    method="one.image",
-    pool="one.imagepool.info",
-    pool_filter=(-1, -1),
-    element="IMAGE",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+IMAGE = Noun(pools.IMAGE, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -116,10 +108,10 @@ def create(
     **given: str | bool | None,
 ) -> None:
     """Register an image from a template FILE, or from options."""
-    from orrery.cli.datastore import DATASTORE
-
     text = with_options(file, template_of(given))
-    image_id = client.number("one.image.allocate", text, resolve_one(client, DATASTORE, datastore))
+    image_id = client.number(
+        "one.image.allocate", text, resolve_one(client, pools.DATASTORE, datastore)
+    )
     click.echo(f"ID: {image_id}")
     if screen.is_terminal(sys.stdout) if wait is None else wait:
         follow_image(client, image_id, timeout)

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import states, tree
+from orrery.cli import pools, states, tree
 from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.noun import Noun, connected, for_each, resolve, resolve_one
@@ -89,15 +89,7 @@ def holder(lease: Element) -> str:
     return "on hold" if vm_id == "-1" else f"VM {vm_id}"
 
 
-NETWORK = Noun(
-    title="virtual network",
-    method="one.vn",
-    pool="one.vnpool.info",
-    pool_filter=(-1, -1),
-    element="VNET",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+NETWORK = Noun(pools.NETWORK, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -106,9 +98,7 @@ NETWORK = Noun(
 @connected
 def create(client: Client, *, file: str | None, cluster: str | None) -> None:
     """Create a network from a template FILE, - or piped text."""
-    from orrery.cli.cluster import CLUSTER
-
-    cluster_id = -1 if cluster is None else resolve_one(client, CLUSTER, cluster)
+    cluster_id = -1 if cluster is None else resolve_one(client, pools.CLUSTER, cluster)
     click.echo(f"ID: {client.number('one.vn.allocate', read_template(file), cluster_id)}")
 
 
@@ -129,7 +119,7 @@ def addar(
     size: int | None,
 ) -> None:
     """Add an address range, from FILE or from --ip, --mac and --size."""
-    network_id = resolve_one(client, NETWORK, target)
+    network_id = resolve_one(client, pools.NETWORK, target)
     text = read_template(file) if size is None else range_text(ip, mac, size)
     client.call("one.vn.add_ar", network_id, text)
 
@@ -147,7 +137,7 @@ def range_text(ip: str | None, mac: str | None, size: int) -> str:
 def rmar(client: Client, *, target: str, ar_id: int, force: bool) -> None:
     """Remove an address range."""
     more = [True] if force else []
-    client.call("one.vn.rm_ar", resolve_one(client, NETWORK, target), ar_id, *more)
+    client.call("one.vn.rm_ar", resolve_one(client, pools.NETWORK, target), ar_id, *more)
 
 
 def holding(name: str, about: str) -> click.Command:
@@ -157,7 +147,7 @@ def holding(name: str, about: str) -> click.Command:
     @connected
     def command(client: Client, *, targets: str, address: str) -> int:
         lease = vector("LEASES", [("IP" if is_ip(address) else "MAC", address)])
-        ids = resolve(client, NETWORK, [targets])
+        ids = resolve(client, pools.NETWORK, [targets])
         return for_each(ids, lambda one: client.call(f"one.vn.{name}", one, lease))
 
     return command

@@ -13,6 +13,7 @@ from orrery.cli import screen, tree
 from orrery.cli.access import find_access
 from orrery.cli.client import Client
 from orrery.cli.failure import CommandFailed
+from orrery.cli.pools import Pool
 from orrery.cli.table import Column
 
 Decorated = Callable[..., Any]
@@ -23,23 +24,11 @@ RANGE_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A kind of object as the command line sees it."""
+    """A kind of object as the command line shows it."""
 
-    title: str
-    """What the engine calls it, in messages and at the top of a sheet."""
-    method: str
-    """`one.vm`: methods are this and a dot and the verb."""
-    pool: str
-    element: str
+    pool: Pool
     columns: tuple[Column, ...]
     sheet: Sheet
-    pool_filter: tuple[int, ...] | None = None
-    """What follows the filter flag in a call of the pool; None when the pool takes no arguments."""
-
-    def fetch_pool(self, client: Client, flag: int = -2) -> Element:
-        if self.pool_filter is None:
-            return client.tree(self.pool)
-        return client.tree(self.pool, flag, *self.pool_filter)
 
 
 # --- the connection ----------------------------------------------------------------------------
@@ -85,36 +74,37 @@ def span(text: str) -> list[str]:
     return [str(number) for number in range(first, last + 1)]
 
 
-def resolve(client: Client, noun: Noun, texts: Sequence[str]) -> list[int]:
+def resolve(client: Client, pool: Pool, texts: Sequence[str]) -> list[int]:
     """Ids of what the user named; the pool is asked only when there are names."""
     words = expand(texts)
     if not words:
-        raise click.UsageError(f"name at least one {noun.title}: an id, a name, 1,2 or 3..7")
-    pool = noun.fetch_pool(client) if any(not word.isdigit() for word in words) else None
+        raise click.UsageError(f"name at least one {pool.title}: an id, a name, 1,2 or 3..7")
+    objects = pool.fetch(client) if any(not word.isdigit() for word in words) else None
     return [
-        int(word) if pool is None or word.isdigit() else by_name(noun, pool, word) for word in words
+        int(word) if objects is None or word.isdigit() else by_name(pool, objects, word)
+        for word in words
     ]
 
 
-def resolve_one(client: Client, noun: Noun, text: str) -> int:
-    found = resolve(client, noun, [text])
+def resolve_one(client: Client, pool: Pool, text: str) -> int:
+    found = resolve(client, pool, [text])
     if len(found) != 1:
         raise click.UsageError(f"{text!r} names {len(found)} objects, this needs one")
     return found[0]
 
 
-def by_name(noun: Noun, pool: Element, name: str) -> int:
+def by_name(pool: Pool, objects: Element, name: str) -> int:
     found = [
         tree.number(one, "ID")
-        for one in pool.findall(noun.element)
+        for one in objects.findall(pool.element)
         if tree.value(one, "NAME") == name
     ]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise CommandFailed(f"there is no {noun.title} named {name!r}: see 'list'")
+        raise CommandFailed(f"there is no {pool.title} named {name!r}: see 'list'")
     listed = ", ".join(map(str, found))
-    raise CommandFailed(f"{name!r} names more than one {noun.title} ({listed}): give the id")
+    raise CommandFailed(f"{name!r} names more than one {pool.title} ({listed}): give the id")
 
 
 def for_each(ids: Sequence[int], act: Callable[[int], object]) -> int:

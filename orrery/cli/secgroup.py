@@ -4,7 +4,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import tree
+from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.noun import Noun, connected
@@ -61,15 +61,7 @@ def where(rule: Element) -> str:
     return "any"
 
 
-SECURITY_GROUP = Noun(
-    title="security group",
-    method="one.secgroup",
-    pool="one.secgrouppool.info",
-    pool_filter=(-1, -1),
-    element="SECURITY_GROUP",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+SECURITY_GROUP = Noun(pools.SECURITY_GROUP, COLUMNS, sheet)
 
 
 @click.command("create")

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import tree
+from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.follow import follow_vm
 from orrery.cli.group import verbs_of
@@ -43,15 +43,7 @@ def sheet(template: Element) -> list[str]:
     ]
 
 
-TEMPLATE = Noun(
-    title="template",
-    method="one.template",
-    pool="one.templatepool.info",
-    pool_filter=(-1, -1),
-    element="VMTEMPLATE",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+TEMPLATE = Noun(pools.TEMPLATE, COLUMNS, sheet)
 
 
 @click.command("create")
@@ -89,7 +81,7 @@ def instantiate(
     **described: Any,
 ) -> int:
     """Create VMs from a stored template; FILE and options change it for these VMs."""
-    template_id = resolve_one(client, TEMPLATE, target)
+    template_id = resolve_one(client, pools.TEMPLATE, target)
     options = template_of(None, described)
     extra = with_options(file, options) if file else options
     ids = []
@@ -112,7 +104,7 @@ def instantiate(
 @connected
 def clone(client: Client, *, target: str, name: str, recursive: bool) -> None:
     """Copy a template under another name."""
-    template_id = resolve_one(client, TEMPLATE, target)
+    template_id = resolve_one(client, pools.TEMPLATE, target)
     click.echo(f"ID: {client.number('one.template.clone', template_id, name, recursive)}")
 
 

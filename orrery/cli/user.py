@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from orrery.cli import tree
+from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.failure import CommandFailed
 from orrery.cli.group import verbs_of
@@ -43,14 +43,7 @@ def user_sheet(user: Element) -> list[str]:
     ]
 
 
-USER = Noun(
-    title="user",
-    method="one.user",
-    pool="one.userpool.info",
-    element="USER",
-    columns=USER_COLUMNS,
-    sheet=user_sheet,
-)
+USER = Noun(pools.USER, USER_COLUMNS, user_sheet)
 
 GROUP_COLUMNS = (
     Column("ID", text_of("ID"), "Its number", right=True),
@@ -70,14 +63,7 @@ def group_sheet(group: Element) -> list[str]:
     ]
 
 
-GROUP = Noun(
-    title="group",
-    method="one.group",
-    pool="one.grouppool.info",
-    element="GROUP",
-    columns=GROUP_COLUMNS,
-    sheet=group_sheet,
-)
+GROUP = Noun(pools.GROUP, GROUP_COLUMNS, group_sheet)
 
 
 def asked_secret(given: str | None) -> str:
@@ -98,7 +84,7 @@ def create(
     client: Client, *, name: str, secret: str | None, groups: tuple[str, ...], driver: str
 ) -> None:
     """Create a user; the password is asked for when not given."""
-    ids = resolve(client, GROUP, groups) if groups else []
+    ids = resolve(client, pools.GROUP, groups) if groups else []
     more = [ids] if ids else []
     found = client.number("one.user.allocate", name, asked_secret(secret), driver, *more)
     click.echo(f"ID: {found}")
@@ -110,7 +96,7 @@ def create(
 @connected
 def passwd(client: Client, *, targets: str, secret: str | None) -> int:
     """Change a password; asked for when not given."""
-    ids = resolve(client, USER, [targets])
+    ids = resolve(client, pools.USER, [targets])
     new = asked_secret(secret)
     return for_each(ids, lambda one: client.call("one.user.passwd", one, new))
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, tostring
 
 import click
 
-from orrery.cli import screen, tree
+from orrery.cli import pools, screen, tree
 from orrery.cli.client import Client, Parameter
 from orrery.cli.noun import Decorated, Noun, connected, for_each, plural, resolve, resolve_one
 from orrery.cli.table import Column, Listing, aligned, chosen, comma_separated, rows, selected
@@ -19,13 +19,13 @@ FILTER_FLAGS = {"a": -2, "m": -3, "g": -1, "G": -4}
 def listing(noun: Noun) -> click.Command:
     """`list`: a table, or the same for programs."""
 
-    @click.command("list", help=f"List {plural(noun.title)}.")
+    @click.command("list", help=f"List {plural(noun.pool.title)}.")
     @click.argument("whose", required=False, metavar="[FILTER]")
     @list_options(noun)
     @format_options
     @connected
     def command(client: Client, whose: str | None, as_: str | None, **options: Any) -> None:
-        pool = noun.fetch_pool(client, filter_flag(client, noun, whose))
+        pool = noun.pool.fetch(client, filter_flag(client, noun, whose))
         asked = Listing(
             options["columns"], options["filters"], options["order"], header=options["header"]
         )
@@ -71,18 +71,16 @@ def format_options(function: Decorated) -> Decorated:
 
 def filter_flag(client: Client, noun: Noun, whose: str | None) -> int:
     """a all, m mine, g my groups', or a user by id or name."""
-    if whose is None or noun.pool_filter is None:
+    if whose is None or noun.pool.page is None:
         return -2
     if whose in FILTER_FLAGS:
         return FILTER_FLAGS[whose]
-    from orrery.cli.user import USER
-
-    return resolve_one(client, USER, whose)
+    return resolve_one(client, pools.USER, whose)
 
 
 def print_pool(noun: Noun, pool: Element, asked: Listing, form: str | None) -> None:
     """One list in one of its forms. Filters and order apply to all of them."""
-    elements = selected(pool.findall(noun.element), noun.columns, asked)
+    elements = selected(pool.findall(noun.pool.element), noun.columns, asked)
     if form in {"json", "xml"}:
         if asked.filters or asked.order:
             pool[:] = elements
@@ -129,20 +127,20 @@ def print_element(element: Element, form: str) -> None:
 def showing(noun: Noun) -> click.Command:
     """`show`: all about some objects."""
 
-    @click.command("show", help=f"Show all about {plural(noun.title)}.")
+    @click.command("show", help=f"Show all about {plural(noun.pool.title)}.")
     @click.argument("targets", nargs=-1, required=True, metavar="ID|NAME...")
     @format_options
     @connected
     def command(client: Client, targets: tuple[str, ...], as_: str | None) -> int:
         def show(object_id: int) -> None:
-            element = client.tree(f"{noun.method}.info", object_id)
+            element = client.tree(f"{noun.pool.method}.info", object_id)
             if as_ is not None:
                 print_element(element, as_)
                 return
             for text in noun.sheet(element):
                 click.echo(text)
 
-        return for_each(resolve(client, noun, targets), show)
+        return for_each(resolve(client, noun.pool, targets), show)
 
     return command
 
@@ -156,40 +154,40 @@ def action(
     @click.argument("targets", nargs=-1, required=True, metavar="ID|NAME...")
     @connected
     def command(client: Client, targets: tuple[str, ...]) -> int:
-        ids = resolve(client, noun, targets)
+        ids = resolve(client, noun.pool, targets)
         return for_each(ids, lambda one: client.call(method, *parameters(one)))
 
     return command
 
 
 def deleting(noun: Noun, about: str | None = None) -> click.Command:
-    method = f"{noun.method}.delete"
+    method = f"{noun.pool.method}.delete"
     return action(
-        noun, "delete", about or f"Delete {plural(noun.title)}.", method, lambda one: [one]
+        noun, "delete", about or f"Delete {plural(noun.pool.title)}.", method, lambda one: [one]
     )
 
 
 def renaming(noun: Noun) -> click.Command:
-    @click.command("rename", help=f"Give a {noun.title} another name.")
+    @click.command("rename", help=f"Give a {noun.pool.title} another name.")
     @click.argument("target", metavar="ID|NAME")
     @click.argument("name")
     @connected
     def command(client: Client, target: str, name: str) -> None:
-        client.call(f"{noun.method}.rename", resolve_one(client, noun, target), name)
+        client.call(f"{noun.pool.method}.rename", resolve_one(client, noun.pool, target), name)
 
     return command
 
 
 def updating(noun: Noun) -> click.Command:
-    @click.command("update", help=f"Replace the template of a {noun.title}, or add to it.")
+    @click.command("update", help=f"Replace the template of a {noun.pool.title}, or add to it.")
     @click.argument("target", metavar="ID|NAME")
     @click.argument("file", required=False)
     @click.option("-a", "--append", is_flag=True, help="Keep what the file does not name.")
     @connected
     def command(client: Client, *, target: str, file: str | None, append: bool) -> None:
-        object_id = resolve_one(client, noun, target)
+        object_id = resolve_one(client, noun.pool, target)
         text = read_template(file)
-        client.call(f"{noun.method}.update", object_id, text, int(append))
+        client.call(f"{noun.pool.method}.update", object_id, text, int(append))
 
     return command
 
@@ -211,8 +209,8 @@ def chmod(noun: Noun) -> click.Command:
     @connected
     def command(client: Client, targets: str, mode: str) -> int:
         bits = mode_bits(mode)
-        ids = resolve(client, noun, [targets])
-        return for_each(ids, lambda one: client.call(f"{noun.method}.chmod", one, *bits))
+        ids = resolve(client, noun.pool, [targets])
+        return for_each(ids, lambda one: client.call(f"{noun.pool.method}.chmod", one, *bits))
 
     return command
 
@@ -224,11 +222,9 @@ def chown(noun: Noun) -> click.Command:
     @click.argument("group", required=False)
     @connected
     def command(client: Client, targets: str, owner: str, group: str | None) -> int:
-        from orrery.cli.user import GROUP, USER
-
-        uid = resolve_one(client, USER, owner)
-        gid = -1 if group is None else resolve_one(client, GROUP, group)
-        ids = resolve(client, noun, [targets])
-        return for_each(ids, lambda one: client.call(f"{noun.method}.chown", one, uid, gid))
+        uid = resolve_one(client, pools.USER, owner)
+        gid = -1 if group is None else resolve_one(client, pools.GROUP, group)
+        ids = resolve(client, noun.pool, [targets])
+        return for_each(ids, lambda one: client.call(f"{noun.pool.method}.chown", one, uid, gid))
 
     return command

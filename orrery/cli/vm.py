@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from orrery.cli import pools
 from orrery.cli.client import Client
 from orrery.cli.failure import CommandFailed
 from orrery.cli.follow import follow_vm
@@ -52,7 +53,7 @@ def vm_action(
         timeout: float,
         hard: bool = False,
     ) -> int:
-        ids = resolve(client, VM, targets)
+        ids = resolve(client, pools.VM, targets)
         status = for_each(ids, lambda one: client.call("one.vm.action", word(hard), one))
         if not wait:
             return status
@@ -127,12 +128,9 @@ def deploy(
     timeout: float,
 ) -> int:
     """Place VMs on a host by hand."""
-    from orrery.cli.datastore import DATASTORE
-    from orrery.cli.host import HOST
-
-    host_id = resolve_one(client, HOST, host)
-    ds_id = -1 if datastore is None else resolve_one(client, DATASTORE, datastore)
-    ids = resolve(client, VM, [targets])
+    host_id = resolve_one(client, pools.HOST, host)
+    ds_id = -1 if datastore is None else resolve_one(client, pools.DATASTORE, datastore)
+    ids = resolve(client, pools.VM, [targets])
     status = for_each(ids, lambda one: client.call("one.vm.deploy", one, host_id, enforce, ds_id))
     if not wait:
         return status
@@ -147,7 +145,7 @@ def reboot(client: Client, *, targets: tuple[str, ...], hard: bool) -> int:
     """Reboot VMs."""
     word = "reboot-hard" if hard else "reboot"
     return for_each(
-        resolve(client, VM, targets), lambda one: client.call("one.vm.action", word, one)
+        resolve(client, pools.VM, targets), lambda one: client.call("one.vm.action", word, one)
     )
 
 
@@ -166,7 +164,8 @@ def recover(client: Client, *, targets: tuple[str, ...], way: str | None) -> int
         raise click.UsageError(f"say how: one of --{', --'.join(RECOVERIES)}")
     operation = RECOVERIES.index(way)
     return for_each(
-        resolve(client, VM, targets), lambda one: client.call("one.vm.recover", one, operation)
+        resolve(client, pools.VM, targets),
+        lambda one: client.call("one.vm.recover", one, operation),
     )
 
 
@@ -180,7 +179,7 @@ def wait_for(client: Client, targets: tuple[str, ...], state: str, timeout: floa
     wanted = state.upper()
     if wanted not in {*VM_STATES, *LCM_STATES} or wanted == "ACTIVE":
         raise CommandFailed(f"--for: {state!r} is not a state: RUNNING, POWEROFF, SUSPENDED, DONE")
-    ids = resolve(client, VM, targets)
+    ids = resolve(client, pools.VM, targets)
     return for_each(ids, lambda one: follow_vm(client, one, wanted, timeout))
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import click
 
-from orrery.cli import tree
+from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.failure import CommandFailed
 from orrery.cli.measures import moment, size_kib
 from orrery.cli.noun import connected, for_each, resolve, resolve_one
 from orrery.cli.table import Column, aligned, comma_separated, rows
 from orrery.cli.verbs import print_element
-from orrery.cli.vm_view import VM, state_of
+from orrery.cli.vm_view import state_of
 
 FOLLOW_S = 0.5
 COLUMNS = (
@@ -81,7 +81,7 @@ def printable(text: str) -> str:
 @connected
 def log(client: Client, *, target: str, lines: int | None, follow: bool) -> None:
     """What happened to a VM."""
-    vm_id = resolve_one(client, VM, target)
+    vm_id = resolve_one(client, pools.VM, target)
     show_text(client, f"/api/v1/vms/{vm_id}/log", "log", lines=lines, follow=follow)
 
 
@@ -92,7 +92,7 @@ def log(client: Client, *, target: str, lines: int | None, follow: bool) -> None
 @connected
 def console(client: Client, *, target: str, lines: int | None, follow: bool) -> None:
     """What a VM wrote to its serial console."""
-    vm_id = resolve_one(client, VM, target)
+    vm_id = resolve_one(client, pools.VM, target)
     path = f"/api/v1/vms/{vm_id}/console"
     show_text(client, path, "console", lines=lines, follow=follow)
 
@@ -123,4 +123,4 @@ def monitoring(client: Client, *, targets: tuple[str, ...], as_: str | None, lin
         for line in aligned(COLUMNS, rows(samples, COLUMNS), header=True):
             click.echo(line)
 
-    return for_each(resolve(client, VM, targets), show)
+    return for_each(resolve(client, pools.VM, targets), show)

@@ -3,7 +3,7 @@
 import time
 from xml.etree.ElementTree import Element
 
-from orrery.cli import states, tree
+from orrery.cli import pools, states, tree
 from orrery.cli.measures import age, moment, size_kib, size_mib
 from orrery.cli.noun import Noun
 from orrery.cli.sheet import (
@@ -161,12 +161,4 @@ def stay_time(stay: Element) -> str:
     return age(until - tree.number(stay, "STIME", until))
 
 
-VM = Noun(
-    title="virtual machine",
-    method="one.vm",
-    pool="one.vmpool.info",
-    pool_filter=(-1, -1, -1),
-    element="VM",
-    columns=COLUMNS,
-    sheet=sheet,
-)
+VM = Noun(pools.VM, COLUMNS, sheet)
