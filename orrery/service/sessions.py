@@ -10,6 +10,7 @@ from collections import OrderedDict
 from math import ceil
 from typing import Protocol
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from msgspec import Struct
@@ -29,11 +30,18 @@ MAX_SESSIONS = 20_000
 MAX_SECRET_LENGTH = 1024
 
 MISSES_ALLOWED = 10
+MISSES_OF_PEER = 100
 MISS_WINDOW_S = 60.0
 MAX_MISSES_KEPT = 10_000
 
+ANYBODY = ":"
+"""In place of a user's name, which has no colon: whoever was tried from that address."""
+
 HASHES_AT_ONCE = 2
 MAX_WAITING = 200
+
+
+log = structlog.get_logger(__name__)
 
 
 class Hasher(Protocol):
@@ -197,20 +205,24 @@ class Sessions:
     # --- failed log-ins
 
     def _refuse_after_misses(self, name: str, peer: str) -> None:
-        misses = self._misses.get((name, peer))
-        if misses is None or misses.count < MISSES_ALLOWED:
-            return
-        wait = misses.since + MISS_WINDOW_S - self._clock.now()
-        if wait > 0:
-            raise Unavailable(f"Too many failed log-ins: try again in {ceil(wait)} s")
-        del self._misses[name, peer]
+        """Slows down who guesses one user's secret, and who tries many users from one address."""
+        for key, allowed in ((name, peer), MISSES_ALLOWED), ((ANYBODY, peer), MISSES_OF_PEER):
+            misses = self._misses.get(key)
+            if misses is None or misses.count < allowed:
+                continue
+            wait = misses.since + MISS_WINDOW_S - self._clock.now()
+            if wait > 0:
+                raise Unavailable(f"Too many failed log-ins: try again in {ceil(wait)} s")
+            del self._misses[key]
 
     def _count_miss(self, name: str, peer: str) -> None:
+        log.warning("login.refused", user=name[:80], peer=peer)
         now = self._clock.now()
-        misses = self._misses.get((name, peer))
-        if misses is None or misses.since + MISS_WINDOW_S <= now:
-            misses = self._misses[name, peer] = Misses(now, 0)
-        misses.count += 1
+        for key in ((name, peer), (ANYBODY, peer)):
+            misses = self._misses.get(key)
+            if misses is None or misses.since + MISS_WINDOW_S <= now:
+                misses = self._misses[key] = Misses(now, 0)
+            misses.count += 1
         while len(self._misses) > MAX_MISSES_KEPT:
             self._misses.popitem(last=False)
 

@@ -166,6 +166,15 @@ async def test_a_verified_session_is_served_while_others_guess(sessions: Session
     assert await sessions.authenticate("anna:anna-secret", "192.0.2.9") == ANNA
 
 
+async def test_trying_many_users_from_one_address_is_slowed_down(sessions: Sessions) -> None:
+    for number in range(module.MISSES_OF_PEER):
+        with pytest.raises(NotAuthenticated):
+            await sessions.authenticate(f"user{number}:x", "192.0.2.9")
+    with pytest.raises(Unavailable):
+        await sessions.authenticate("ben:ben-secret", "192.0.2.9")
+    assert (await sessions.authenticate("ben:ben-secret", "192.0.2.10")).uid == 3
+
+
 async def test_a_flood_of_log_ins_is_turned_away(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
