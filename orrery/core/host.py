@@ -1,6 +1,8 @@
 """The life cycle of a host: monitored, failing, disabled, offline. Knows nothing of VMs'
 statuses."""
 
+import re
+
 from msgspec.structs import replace
 
 from orrery.core.capacity import Capacity
@@ -28,6 +30,9 @@ S = HostStatus
 
 PATIENCE = 3
 """Monitorings that must fail in a row before a host is in ERROR: one lost answer is no news."""
+
+AMOUNT = re.compile(r"[+-]?[0-9]{1,15}|[+-]?[0-9]{1,4}(\.[0-9]{1,4})?%")
+"""Below zero promises VMs more than the host has, as in OpenNebula."""
 
 WANTED = {0: S.INIT, 1: S.DISABLED, 2: S.OFFLINE}
 """The argument of one.host.status."""
@@ -92,12 +97,11 @@ def amount(template: Template, name: str, whole: int, divisor: int) -> int:
     text = (template.get(name) or "").strip()
     if not text:
         return 0
-    try:
-        if text.endswith("%"):
-            return int(whole * float(text[:-1]) / 100)
-        return int(text) // divisor
-    except ValueError:
-        raise InvalidInput(name, text, "is not an amount: a whole number or a percentage") from None
+    if not AMOUNT.fullmatch(text):
+        raise InvalidInput(name, text, "is not an amount: a whole number or a percentage, like 10%")
+    if text.endswith("%"):
+        return int(whole * float(text[:-1]) / 100)
+    return int(text) // divisor
 
 
 def seen(host: Host, m: HostSeen, view: View, now: float) -> Decision:

@@ -28,6 +28,7 @@ from orrery.core.model.kinds import Kind
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.view import View
 from orrery.core.names import check_name
+from orrery.core.numbers import whole
 from orrery.core.status import DatastoreStatus, DatastoreType, ImageStatus, ImageType
 from orrery.core.template import Template
 
@@ -116,7 +117,7 @@ def allocate(m: AllocateImage, view: View, now: float) -> Decision:
         source=f"{datastore.base_path}/{image_id}",
         format=format_of(template),
         size_mib=size_of(template, required=not template.get("PATH")),
-        persistent=(template.get("PERSISTENT") or "").upper() in ("YES", "1"),
+        persistent=persistent_of(template, kind),
         checksum=checksum_of(template),
         template=template.without(CONSUMED),
     )
@@ -171,9 +172,16 @@ def origin_of(template: Template, kind: ImageType) -> str:
         )
     if path and not path.startswith(("/", "http://", "https://")):
         raise InvalidInput("PATH", path, "is neither an absolute path nor an http(s) URL")
-    if any(ord(c) < 32 for c in path):
-        raise InvalidInput("PATH", path, "contains a control character")
+    if not path.isprintable():
+        raise InvalidInput("PATH", path, "contains a control character: remove it")
     return path
+
+
+def persistent_of(template: Template, kind: ImageType) -> bool:
+    wanted = (template.get("PERSISTENT") or "").upper() in ("YES", "1")
+    if wanted and kind in FILES:
+        raise InvalidInput("PERSISTENT", "YES", f"is for disks, not for {kind.name}: leave it out")
+    return wanted
 
 
 def format_of(template: Template) -> str:
@@ -190,9 +198,10 @@ def size_of(template: Template, *, required: bool) -> int:
         if required:
             raise InvalidInput("SIZE", "", "is missing: an empty DATABLOCK needs a size in MiB")
         return 0
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= MAX_SIZE_MIB:
-        raise InvalidInput("SIZE", text, "is not a size: whole MiB above 0")
-    return int(text)
+    size = whole(text, MAX_SIZE_MIB)
+    if not size:
+        raise InvalidInput("SIZE", text, f"is not a size: whole MiB, 1 to {MAX_SIZE_MIB}")
+    return size
 
 
 DIGESTS = {"MD5": ("md5", 32), "SHA1": ("sha1", 40), "CHECKSUM": ("sha256", 64)}

@@ -4,7 +4,10 @@ import re
 
 from orrery.core.errors import InvalidInput
 
-FORBIDDEN = re.compile(r"[&|:\\\";/'#{}$<>\t\n\x00-\x1f\x7f]")
+FORBIDDEN = re.compile(
+    "[&|:\\\\\";/'#{}$<>\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]"
+)
+"""Among them what XML or UTF-8 cannot carry, and what ends a line."""
 MAX_LENGTH = 128
 
 

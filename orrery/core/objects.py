@@ -5,8 +5,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from orrery.core import network
 from orrery.core.access import apply_bits
 from orrery.core.errors import Exists, InUse, InvalidInput, NotFound, WrongState
+from orrery.core.expr import rank, requirement
+from orrery.core.firewall_rules import check_rules
 from orrery.core.host import reserved_in
 from orrery.core.messages import (
     Chmod,
@@ -20,11 +23,12 @@ from orrery.core.messages import (
 )
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Entity, Kind, Owned
+from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore
 from orrery.core.model.users import Group, User
 from orrery.core.model.view import Object, View
 from orrery.core.model.vm import Vm
-from orrery.core.names import check_name
+from orrery.core.names import check_name, check_user_name
 from orrery.core.template import Template, merge
 
 WORDS = {
@@ -127,6 +131,8 @@ def changed(kind: Kind, obj: Any, what: str, message: Message, now: float) -> De
 
 def rename(m: Rename, view: View, now: float) -> Decision:
     obj = find(view, m.kind, m.id)
+    if m.kind is Kind.USER:
+        check_user_name(m.name)
     check_name("NAME", m.name)
     refuse_taken(view, m.kind, m.name, getattr(obj, "uid", None), m.id)
     if m.kind is Kind.HOST and view.vms_on(m.id):
@@ -170,16 +176,40 @@ def update(m: UpdateTemplate, view: View, now: float) -> Decision:
     obj: Any = find(view, m.kind, m.id)
     old: Template = obj.user_template if isinstance(obj, Vm) else obj.template
     fresh = (merge(old, m.template) if m.append else m.template).without({"NAME"})
-    if isinstance(obj, Vm):
-        fresh = fresh.without(ENGINE_OWNED)
-        # a VM that waits may have been given new requirements: the old reason no longer stands
-        return changed(
-            m.kind, replace(obj, user_template=fresh, sched_message=None), "updated", m, now
-        )
-    changes: dict[str, Any] = {"template": fresh}
-    if isinstance(obj, Host):
-        changes["reserved"] = reserved_in(fresh, obj.total)
-    return changed(m.kind, replace(obj, **changes), "updated", m, now)
+    return changed(m.kind, with_attributes(obj, fresh, view), "updated", m, now)
+
+
+def with_attributes(obj: Any, fresh: Template, view: View) -> Object:
+    """The object with other attributes, those that mean something to the engine checked.
+
+    Raises:
+        InvalidInput, NotFound: which attribute, and why.
+    """
+    match obj:
+        case Vm():
+            check_expressions(fresh)
+            # it may have been given new requirements: the old reason to wait no longer stands
+            return replace(obj, user_template=fresh.without(ENGINE_OWNED), sched_message=None)
+        case Host():
+            return replace(obj, template=fresh, reserved=reserved_in(fresh, obj.total))
+        case VirtualNetwork():
+            return network.updated(obj, fresh, view)
+        case SecurityGroup():
+            check_rules(fresh, view)
+    renewed: Object = replace(obj, template=fresh)
+    return renewed
+
+
+def check_expressions(template: Template) -> None:
+    """Requirements and rank can be parsed: the planner relies on it.
+
+    Raises:
+        InvalidInput: says where the text is wrong.
+    """
+    for name in ("SCHED_REQUIREMENTS", "REQUIREMENTS"):
+        requirement(template.get(name) or "")
+    for name in ("SCHED_RANK", "RANK"):
+        rank(template.get(name) or "")
 
 
 def delete(m: DeleteObject, view: View, now: float) -> Decision:
@@ -197,25 +227,52 @@ def delete(m: DeleteObject, view: View, now: float) -> Decision:
 
 def refuse_used(obj: Object, view: View) -> None:
     used = ""
-    if isinstance(obj, Cluster) and any(h.cluster_id == obj.id for h in view.hosts.values()):
-        used = "it has hosts"
+    if isinstance(obj, Cluster):
+        used = cluster_use(obj.id, view)
+    if isinstance(obj, SecurityGroup):
+        used = group_use(obj.id, view)
     if isinstance(obj, Datastore):
         if view.datastore_images(obj.id):
-            used = "it has images"
+            used = "it has images: delete them first"
         if any(
             vm.host_id is not None and vm.history[-1].ds_id == obj.id for vm in view.vms.values()
         ):
-            used = "disks of VMs are in it"
+            used = "disks of VMs are in it: terminate them first"
     if isinstance(obj, User) and owns_something(obj.id, view):
         used = "it owns objects: delete them or give them to another user (chown) first"
     if isinstance(obj, Group) and any(obj.id in u.groups for u in view.users.values()):
-        used = "it has members"
+        used = "it has members: delete them or move them to another group first"
     if used:
         raise InUse(f"Cannot delete {obj.name} [{obj.id}]: {used}")
+
+
+def cluster_use(cluster_id: int, view: View) -> str:
+    if any(host.cluster_id == cluster_id for host in view.hosts.values()):
+        return "it has hosts: delete them first"
+    pools: tuple[Any, ...] = (view.datastores, view.networks)
+    if any(cluster_id in obj.clusters for pool in pools for obj in pool.values()):
+        return "it has datastores or virtual networks: delete them first"
+    return ""
+
+
+def group_use(group_id: int, view: View) -> str:
+    for found in view.networks.values():
+        if group_id in found.security_groups:
+            return f"virtual network {found.name} [{found.id}] uses it"
+    for vm in view.vms.values():
+        if vm.etime is None and any(group_id in nic.security_groups for nic in vm.nics):
+            return f"VM [{vm.id}] uses it"
+    return ""
 
 
 def owns_something(uid: int, view: View) -> bool:
     if any(vm.uid == uid and vm.etime is None for vm in view.vms.values()):
         return True
-    pools: tuple[Any, ...] = (view.images, view.networks, view.templates, view.datastores)
+    pools: tuple[Any, ...] = (
+        view.images,
+        view.networks,
+        view.templates,
+        view.datastores,
+        view.security_groups,
+    )
     return any(obj.uid == uid for pool in pools for obj in pool.values())

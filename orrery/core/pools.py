@@ -4,6 +4,7 @@ users."""
 from msgspec.structs import replace
 
 from orrery.core.errors import InvalidInput, NotFound
+from orrery.core.firewall_rules import check_rules
 from orrery.core.messages import (
     AddToken,
     AllocateCluster,
@@ -74,8 +75,8 @@ def allocate_datastore(m: AllocateDatastore, view: View, now: float) -> Decision
     datastore_id = view.next_id(Kind.DATASTORE)
     base = default.base_path.rsplit("/", 1)[0]
     path = template.get("BASE_PATH") or f"{base}/{datastore_id}"
-    if not path.startswith("/") or "/.." in path:
-        raise InvalidInput("BASE_PATH", path, "is not an absolute path")
+    if not path.startswith("/") or "/.." in path or not path.isprintable():
+        raise InvalidInput("BASE_PATH", path, "is not an absolute path, like /srv/images")
     find(view, Kind.CLUSTER, m.cluster_id)
     store = Datastore(
         id=datastore_id,
@@ -98,9 +99,6 @@ def allocate_cluster(m: AllocateCluster, view: View, now: float) -> Decision:
     return created(Kind.CLUSTER, Cluster(id=view.next_id(Kind.CLUSTER), name=m.name), m, now)
 
 
-PROTOCOLS = ("ALL", "TCP", "UDP", "ICMP", "ICMPV6", "IPSEC")
-
-
 def allocate_security_group(m: AllocateSecurityGroup, view: View, now: float) -> Decision:
     group = SecurityGroup(
         id=view.next_id(Kind.SECURITY_GROUP),
@@ -113,40 +111,6 @@ def allocate_security_group(m: AllocateSecurityGroup, view: View, now: float) ->
     return created(Kind.SECURITY_GROUP, group, m, now)
 
 
-def check_rules(template: Template, view: View) -> None:
-    """Every RULE says what it admits, in words that the firewall knows.
-
-    Raises:
-        InvalidInput, NotFound: which rule, which field.
-    """
-    for index, rule in enumerate(template.vectors("RULE")):
-        protocol = rule.get("PROTOCOL", "ALL").upper()
-        if protocol not in PROTOCOLS:
-            raise InvalidInput(
-                f"RULE {index}/PROTOCOL", protocol, f"is not one of {', '.join(PROTOCOLS)}"
-            )
-        kind = rule.get("RULE_TYPE", "").upper()
-        if kind not in ("INBOUND", "OUTBOUND"):
-            raise InvalidInput(f"RULE {index}/RULE_TYPE", kind, "is not INBOUND or OUTBOUND")
-        check_ports(index, rule.get("RANGE", ""), protocol)
-        network = rule.get("NETWORK_ID")
-        if network is not None and (not network.isdigit() or int(network) not in view.networks):
-            raise NotFound(f"RULE {index}/NETWORK_ID: there is no virtual network [{network}]")
-
-
-def check_ports(index: int, text: str, protocol: str) -> None:
-    if not text:
-        return
-    if protocol not in ("TCP", "UDP"):
-        raise InvalidInput(f"RULE {index}/RANGE", text, f"is for TCP and UDP, not for {protocol}")
-    for part in text.split(","):
-        ends = part.strip().split(":")
-        if len(ends) > 2 or any(not e.isdigit() or not 0 <= int(e[:6]) <= 65535 for e in ends):
-            raise InvalidInput(
-                f"RULE {index}/RANGE", text, "is not ports and ranges, like 22,53,1024:65535"
-            )
-
-
 # --- users
 # --------------------------------------------------------------------------------------------
 
@@ -156,7 +120,7 @@ def allocate_user(m: AllocateUser, view: View, now: float) -> Decision:
     refuse_taken(view, Kind.USER, name, None)
     for gid in m.gids:
         find(view, Kind.GROUP, gid)
-    groups = m.gids or (USERS_GID,)
+    groups = tuple(dict.fromkeys(m.gids)) or (USERS_GID,)
     user = User(
         id=view.next_id(Kind.USER),
         name=name,

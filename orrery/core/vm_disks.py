@@ -1,5 +1,6 @@
 """The disks of a new VM: images found and checked, device names given."""
 
+import re
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from orrery.core.model.kinds import Kind
 from orrery.core.model.storage import Image
 from orrery.core.model.view import View
 from orrery.core.model.vm import Disk
+from orrery.core.numbers import known_id, whole
 from orrery.core.status import ImageStatus, ImageType, Right
 from orrery.core.template import Template
 
@@ -20,6 +22,11 @@ MAX_DISKS = 64
 MAX_SIZE_MIB = 1 << 30
 CONSUMED = frozenset({"SIZE", "TARGET", "DEV_PREFIX", "READONLY", "FORMAT", "TYPE", "DISK_ID"})
 """Attributes that become fields; the others stay as the user gave them."""
+
+PREFIXES = ("vd", "sd", "hd", "xvd")
+DEVICE = re.compile(f"({'|'.join(PREFIXES)})[a-z]{{1,2}}")
+LETTERS = (*string.ascii_lowercase, *(a + b for a in "ab" for b in string.ascii_lowercase))
+"""More than a VM may have disks."""
 
 CONTEXT_PREFIX = "hd"
 """Where the context ISO goes: an IDE CD-ROM is what every guest can read."""
@@ -36,7 +43,7 @@ def build_disks(template: Template, view: View, actor: Actor) -> tuple[Disk, ...
         raise InvalidInput("DISK", str(len(wanted)), f"are too many: at most {MAX_DISKS} disks")
     disks = [build_disk(i, disk, view, actor) for i, disk in enumerate(wanted)]
     refuse_shared_persistent(disks)
-    return name_targets(disks)
+    return name_targets(disks, context_reserves(template))
 
 
 def build_disk(index: int, disk: Mapping[str, str], view: View, actor: Actor) -> Disk:
@@ -56,7 +63,9 @@ def build_disk(index: int, disk: Mapping[str, str], view: View, actor: Actor) ->
         size_mib=max(size_of(index, disk, image.size_mib), image.size_mib),
         original_size_mib=image.size_mib,
         target=target_of(index, disk),
-        dev_prefix=disk.get("DEV_PREFIX") or image.template.get("DEV_PREFIX") or prefix_for(image),
+        dev_prefix=prefix_of(
+            index, disk, image.template.get("DEV_PREFIX") or prefix_for(image.type)
+        ),
         persistent=image.persistent,
         readonly=cdrom or disk.get("READONLY", "").upper() == "YES",
         clone=not image.persistent,
@@ -90,7 +99,7 @@ def volatile_disk(index: int, disk: Mapping[str, str], extra: tuple[tuple[str, s
         size_mib=size,
         original_size_mib=size,
         target=target_of(index, disk),
-        dev_prefix=disk.get("DEV_PREFIX") or "vd",
+        dev_prefix=prefix_of(index, disk, "vd"),
         extra=extra,
     )
 
@@ -98,11 +107,12 @@ def volatile_disk(index: int, disk: Mapping[str, str], extra: tuple[tuple[str, s
 def find_image(index: int, disk: Mapping[str, str], view: View, actor: Actor) -> Image | None:
     by_id, by_name = disk.get("IMAGE_ID"), disk.get("IMAGE")
     if by_id is not None:
-        if not (by_id.isascii() and by_id.isdigit()) or int(by_id[:12]) not in view.images:
+        image_id = known_id(by_id, view.images)
+        if image_id is None:
             raise NotFound(
-                f"DISK {index}/IMAGE_ID: there is no image [{by_id}]", object_kind="IMAGE"
+                f"DISK {index}/IMAGE_ID: there is no image [{by_id[:20]}]", object_kind="IMAGE"
             )
-        return view.images[int(by_id)]
+        return view.images[image_id]
     if by_name is None:
         return None
     owner = owner_of(index, disk, view, actor)
@@ -118,8 +128,13 @@ def find_image(index: int, disk: Mapping[str, str], view: View, actor: Actor) ->
 
 def owner_of(index: int, disk: Mapping[str, str], view: View, actor: Actor) -> int:
     uname, uid = disk.get("IMAGE_UNAME"), disk.get("IMAGE_UID")
-    if uid is not None and uid.isascii() and uid.isdigit():
-        return int(uid[:12])
+    if uid is not None:
+        owner = known_id(uid, view.users)
+        if owner is None:
+            raise NotFound(
+                f"DISK {index}/IMAGE_UID: there is no user [{uid[:20]}]", object_kind="USER"
+            )
+        return owner
     if uname is None:
         return actor.uid
     found = view.by_name(Kind.USER, uname)
@@ -160,41 +175,67 @@ def size_of(index: int, disk: Mapping[str, str], default: int) -> int:
     text = disk.get("SIZE")
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= MAX_SIZE_MIB:
-        raise InvalidInput(f"DISK {index}/SIZE", text, "is not a size: whole MiB above 0")
-    return int(text)
+    size = whole(text, MAX_SIZE_MIB)
+    if not size:
+        raise InvalidInput(
+            f"DISK {index}/SIZE", text, f"is not a size: whole MiB, 1 to {MAX_SIZE_MIB}"
+        )
+    return size
 
 
-def prefix_for(image: Image) -> str:
-    return "hd" if image.type is ImageType.CDROM else "vd"
+def prefix_for(kind: ImageType) -> str:
+    return "hd" if kind is ImageType.CDROM else "vd"
 
 
 def target_of(index: int, disk: Mapping[str, str]) -> str:
     target = disk.get("TARGET", "")
-    if target and not (target[:2] in ("vd", "sd", "hd") and target.isalnum()):
-        raise InvalidInput(f"DISK {index}/TARGET", target, "is no device name: like vda, sdb, hdc")
+    check_target(f"DISK {index}/TARGET", target)
     return target
 
 
-def name_targets(disks: list[Disk]) -> tuple[Disk, ...]:
-    """Names as given, the others the next free letter of their prefix."""
-    taken = {disk.target for disk in disks if disk.target}
+def check_target(field: str, target: str) -> None:
+    if target and not DEVICE.fullmatch(target):
+        raise InvalidInput(field, target, "is no device name: use one like vda, sdb, hdc")
+
+
+def prefix_of(index: int, disk: Mapping[str, str], default: str) -> str:
+    """The letters that the device's name begins with: they choose its bus."""
+    prefix = disk.get("DEV_PREFIX") or default
+    if prefix not in PREFIXES:
+        raise InvalidInput(
+            f"DISK {index}/DEV_PREFIX", prefix, f"is not known: use one of {', '.join(PREFIXES)}"
+        )
+    return prefix
+
+
+def name_targets(disks: list[Disk], reserved: frozenset[str]) -> tuple[Disk, ...]:
+    """Names as given, the others the next free letter of their prefix; none that is reserved."""
+    taken = {disk.target for disk in disks if disk.target} | reserved
     named: list[Disk] = []
     for disk in disks:
         target = disk.target or next_letter(disk.dev_prefix, taken)
         taken.add(target)
         named.append(replace(disk, target=target))
-    targets = [disk.target for disk in named]
+    targets = [disk.target for disk in named] + list(reserved)
     if len(set(targets)) != len(targets):
-        raise InvalidInput("DISK/TARGET", ", ".join(targets), "names one device twice")
+        raise InvalidInput(
+            "DISK/TARGET", ", ".join(targets), "names one device twice: give each another name"
+        )
     return tuple(named)
 
 
 def next_letter(prefix: str, taken: Any) -> str:
-    for letter in (*string.ascii_lowercase, *("a" + c for c in string.ascii_lowercase)):
+    for letter in LETTERS:
         if f"{prefix}{letter}" not in taken:
             return f"{prefix}{letter}"
-    raise InvalidInput("DISK/DEV_PREFIX", prefix, "has no letter left")
+    raise InvalidInput("DISK/DEV_PREFIX", prefix, "has no letter left: use another prefix")
+
+
+def context_reserves(template: Template) -> frozenset[str]:
+    """The device that CONTEXT names for itself, if it does."""
+    target = (template.vector("CONTEXT") or {}).get("TARGET", "")
+    check_target("CONTEXT/TARGET", target)
+    return frozenset({target}) if target else frozenset()
 
 
 def context_target(taken: frozenset[str]) -> str:

@@ -10,11 +10,17 @@ from orrery.core.model.kinds import Kind
 from orrery.core.model.network import AddressRange, VirtualNetwork
 from orrery.core.model.view import View
 from orrery.core.model.vm import Nic
+from orrery.core.numbers import known_id
 from orrery.core.status import Right
 from orrery.core.template import Template
 
 MAX_NICS = 32
 CONSUMED = frozenset({"IP", "MAC", "MODEL", "SECURITY_GROUPS", "NIC_ID"})
+
+IDENTITY = frozenset(
+    {"NETWORK", "NETWORK_ID", "NETWORK_UNAME", "NETWORK_UID", "IP", "MAC", "NIC_ID"}
+)
+"""What each NIC says of itself: a default would overrule the NIC or give an address twice."""
 
 Taken = dict[tuple[int, int], int]
 """(network, range) -> bit set of the indexes this very VM has taken so far."""
@@ -29,7 +35,8 @@ def build_nics(template: Template, view: View, actor: Actor, vm_id: int) -> tupl
     wanted = template.vectors("NIC")
     if len(wanted) > MAX_NICS:
         raise InvalidInput("NIC", str(len(wanted)), f"are too many: at most {MAX_NICS} NICs")
-    defaults = template.vector("NIC_DEFAULT") or {}
+    given = template.vector("NIC_DEFAULT") or {}
+    defaults = {key: value for key, value in given.items() if key not in IDENTITY}
     taken: Taken = {}
     nics = []
     for index, nic in enumerate(wanted):
@@ -66,11 +73,13 @@ def build_nic(
 def find_network(index: int, nic: Mapping[str, str], view: View, actor: Actor) -> VirtualNetwork:
     by_id = nic.get("NETWORK_ID")
     if by_id is not None:
-        if not (by_id.isascii() and by_id.isdigit()) or int(by_id[:12]) not in view.networks:
+        network_id = known_id(by_id, view.networks)
+        if network_id is None:
             raise NotFound(
-                f"NIC {index}/NETWORK_ID: there is no network [{by_id}]", object_kind="NET"
+                f"NIC {index}/NETWORK_ID: there is no virtual network [{by_id[:20]}]",
+                object_kind="NET",
             )
-        return view.networks[int(by_id)]
+        return view.networks[network_id]
     name, uname = nic["NETWORK"], nic.get("NETWORK_UNAME")
     owner = actor.uid if uname is None else view.by_name(Kind.USER, uname)
     found = None if owner is None else view.by_name(Kind.NETWORK, name, owner)
@@ -117,6 +126,7 @@ def requested_address(
 ) -> tuple[AddressRange, int]:
     field, value = ("IP", nic["IP"]) if "IP" in nic else ("MAC", nic["MAC"].lower())
     for ar, position in positions_of(network, field, value):
+        refuse_other_mac(index, nic, ar.mac_at(position))
         if busy_bits(network, ar, view, taken) >> position & 1:
             raise NoCapacity(
                 f"NIC {index}/{field}: {value} is in use in virtual network {network.name} "
@@ -128,6 +138,15 @@ def requested_address(
     raise InvalidInput(
         f"NIC {index}/{field}", value, f"is in no address range of virtual network {network.name}"
     )
+
+
+def refuse_other_mac(index: int, nic: Mapping[str, str], mac: str) -> None:
+    """IP and MAC of one address go together."""
+    given = nic.get("MAC", mac)
+    if given.lower() != mac:
+        raise InvalidInput(
+            f"NIC {index}/MAC", given, f"does not belong to IP {nic['IP']}: leave it out, or {mac}"
+        )
 
 
 def positions_of(
@@ -149,8 +168,9 @@ def groups_of(
     groups = []
     for part in text.split(","):
         part = part.strip()
-        if not (part.isascii() and part.isdigit()) or int(part[:12]) not in view.security_groups:
-            raise NotFound(f"NIC {index}/SECURITY_GROUPS: there is no security group [{part}]")
-        require(actor, Right.USE, view.security_groups[int(part)])
-        groups.append(int(part))
+        group = known_id(part, view.security_groups)
+        if group is None:
+            raise NotFound(f"NIC {index}/SECURITY_GROUPS: there is no security group [{part[:20]}]")
+        require(actor, Right.USE, view.security_groups[group])
+        groups.append(group)
     return tuple(groups)

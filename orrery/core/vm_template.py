@@ -3,16 +3,18 @@
 Nothing here decides where it runs. Errors name the attribute, the value and the remedy.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from orrery.core.capacity import Capacity
 from orrery.core.errors import InvalidInput, NotAuthorized
-from orrery.core.expr import rank, requirement
 from orrery.core.messages import Actor, AllocateVm, Decision, Record
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.names import check_name
+from orrery.core.numbers import whole
+from orrery.core.objects import check_expressions
 from orrery.core.status import VmStatus
 from orrery.core.template import Template, split
 from orrery.core.vm_disks import build_disks, context_target
@@ -43,6 +45,8 @@ KNOWN = frozenset(
 """Attributes that go to TEMPLATE; DISK and NIC become parts of the VM, the rest is the user's."""
 
 IGNORED = frozenset({"NAME", "VMID", "DISK", "NIC"})
+
+LISTS = {"DISK": "DISK=[IMAGE=debian]", "NIC": "NIC=[NETWORK=private]"}
 
 RESTRICTED = frozenset(
     [
@@ -77,6 +81,8 @@ RESTRICTED = frozenset(
 
 MAX_MEMORY_MIB = 16 * 1024 * 1024
 MAX_CPU = 1024
+SHARE = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
+SIZE = re.compile(r"([0-9]+) ?((?:[MGT]B?)?)")
 UNITS = {"": 1, "M": 1, "MB": 1, "G": 1024, "GB": 1024, "T": 1024 * 1024, "TB": 1024 * 1024}
 
 
@@ -88,6 +94,7 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
     """
     template, actor = message.template, message.actor
     refuse_restricted(template, actor)
+    refuse_bare_lists(template)
     vm_id = view.next_id(Kind.VM)
     check_expressions(template)
     name = message.name or template.get("NAME") or f"one-{vm_id}"
@@ -147,11 +154,12 @@ def refuse_restricted(template: Template, actor: Actor) -> None:
                 )
 
 
-def check_expressions(template: Template) -> None:
-    for name in ("SCHED_REQUIREMENTS", "REQUIREMENTS"):
-        requirement(template.get(name) or "")
-    for name in ("SCHED_RANK", "RANK"):
-        rank(template.get(name) or "")
+def refuse_bare_lists(template: Template) -> None:
+    """A DISK or NIC written without brackets would be left out silently."""
+    for name, example in LISTS.items():
+        text = template.get(name)
+        if text is not None:
+            raise InvalidInput(name, text, f"is no list of attributes: write {example}")
 
 
 def capacity_of(template: Template, disk_mib: int) -> Capacity:
@@ -161,11 +169,8 @@ def capacity_of(template: Template, disk_mib: int) -> Capacity:
 def cpu_of(template: Template) -> int:
     """CPU in hundredths of a core."""
     text = required(template, "CPU", 'like CPU="0.5"')
-    try:
-        cpu = Decimal(text)
-    except InvalidOperation:
-        cpu = Decimal("NaN")
-    if not cpu.is_finite() or not 0 < cpu <= MAX_CPU:
+    cpu = Decimal(text) if SHARE.fullmatch(text) else Decimal(0)
+    if not 0 < cpu <= MAX_CPU:
         raise InvalidInput("CPU", text, f"is not a share of CPUs: a number above 0 up to {MAX_CPU}")
     return max(1, int(cpu * 100))
 
@@ -173,12 +178,10 @@ def cpu_of(template: Template) -> int:
 def memory_of(template: Template) -> int:
     """MEMORY in MiB; a suffix G or T is understood."""
     text = required(template, "MEMORY", 'in MiB, like MEMORY="512"')
-    digits = text.strip().upper()
-    number = digits.rstrip("MGTB")
-    unit = digits[len(number) :].strip()
-    if not number.strip().isascii() or not number.strip().isdigit() or unit not in UNITS:
+    found = SIZE.fullmatch(text.upper())
+    if found is None:
         raise InvalidInput("MEMORY", text, "is not a size: give whole MiB, like 512")
-    memory = int(number[:20]) * UNITS[unit]
+    memory = (whole(found[1], MAX_MEMORY_MIB) or 0) * UNITS[found[2]]
     if not 0 < memory <= MAX_MEMORY_MIB:
         raise InvalidInput("MEMORY", text, f"is out of range: 1 to {MAX_MEMORY_MIB} MiB")
     return memory
@@ -188,9 +191,10 @@ def vcpu_of(template: Template) -> int:
     text = template.get("VCPU")
     if text is None or text == "":
         return 1
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) <= MAX_CPU:
+    vcpu = whole(text, MAX_CPU)
+    if not vcpu:
         raise InvalidInput("VCPU", text, f"is not a number of CPUs: 1 to {MAX_CPU}")
-    return int(text)
+    return vcpu
 
 
 def required(template: Template, name: str, example: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from orrery.core import expr
+from orrery.core.errors import InvalidInput
 from orrery.core.model.host import Host
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
@@ -93,5 +94,8 @@ def meeting(text: str, lookups: Mapping[int, Lookup]) -> frozenset[int]:
     """The hosts that meet a requirement. One that no longer parses is met by none."""
     if not text:
         return frozenset(lookups)
-    meets = expr.requirement(text)
+    try:
+        meets = expr.requirement(text)
+    except InvalidInput:
+        return frozenset()
     return frozenset(host_id for host_id, look in lookups.items() if meets(look))

@@ -1,5 +1,6 @@
 """Virtual networks, their address ranges, and security groups."""
 
+import re
 from ipaddress import IPv4Address
 
 from msgspec import Struct
@@ -8,6 +9,12 @@ from orrery.core.model.host import EMPTY
 from orrery.core.model.kinds import Owned
 from orrery.core.status import NetworkStatus
 from orrery.core.template import Pairs, Template
+
+MAC = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+
+
+def mac_number(mac: str) -> int:
+    return int(mac.replace(":", ""), 16)
 
 
 class AddressRange(Struct, frozen=True, kw_only=True):
@@ -27,7 +34,7 @@ class AddressRange(Struct, frozen=True, kw_only=True):
         return None if self.ip is None else str(IPv4Address(int(IPv4Address(self.ip)) + index))
 
     def mac_at(self, index: int) -> str:
-        number = int(self.mac.replace(":", ""), 16) + index
+        number = mac_number(self.mac) + index
         return ":".join(f"{number:012x}"[i : i + 2] for i in range(0, 12, 2))
 
     def index_of_ip(self, ip: str) -> int | None:
@@ -39,10 +46,9 @@ class AddressRange(Struct, frozen=True, kw_only=True):
         return offset if 0 <= offset < self.size else None
 
     def index_of_mac(self, mac: str) -> int | None:
-        try:
-            offset = int(mac.replace(":", ""), 16) - int(self.mac.replace(":", ""), 16)
-        except ValueError:
+        if not MAC.fullmatch(mac):
             return None
+        offset = mac_number(mac) - mac_number(self.mac)
         return offset if 0 <= offset < self.size else None
 
 
