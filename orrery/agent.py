@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ DEFAULT_STATE = Path("/run/orrery")
 def serve(argv: list[str]) -> int:
     """`orrery driver serve`: until standard input ends."""
     options = _options(argv)
+    if not (_is_pipe(0) and _is_pipe(1)):
+        sys.stderr.write("orrery driver: standard input and output must be pipes or sockets\n")
+        return 2
     streams = _take_standard_streams()
     try:
         code = asyncio.run(Agent(options).run(*streams))
@@ -156,6 +160,11 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--network", default=NONE, help="linux or none")
     parser.add_argument("--state-dir", type=Path, default=DEFAULT_STATE, help="drivers' own files")
     return parser.parse_args(argv)
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
 def _take_standard_streams() -> tuple[int, int]:

@@ -24,6 +24,7 @@ from orrery.drivers.registry import NoSuchDriver, factory
 from orrery.ports.driver import DomainRef, Hypervisor, ImagePlan, Network, Storage
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "driver_example.py"
+PROTOCOL = Path(__file__).parents[2] / "docs" / "reference" / "driver-protocol.md"
 WAIT_S = 10.0
 
 Body = Callable[[Channel], Awaitable[None]]
@@ -127,6 +128,14 @@ def test_any_line_is_a_message_or_refused(line: bytes) -> None:
             decode(line)
         except wire.BadMessage as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("name", wire.METHODS)
+def test_every_method_and_its_arguments_are_documented(name: str) -> None:
+    port, _, method = name.partition(".")
+    section = PROTOCOL.read_text().partition(f"### {port}\n")[2].partition("\n#")[0]
+    for word in (method, *wire.METHODS[name].arguments.__struct_fields__):
+        assert f"`{word}`" in section
 
 
 # --- the channel ----------------------------------------------------------------------------------
@@ -311,6 +320,13 @@ def test_the_agent_serves_what_it_was_given_and_ends_with_its_input(tmp_path: Pa
     assert said[0]["type"] == "hello"
     assert sorted(said[0]["methods"]) == ["network.apply", "network.clear"]
     assert said[0]["capabilities"] == {"network": "linux"}
+
+
+def test_the_agent_wants_pipes(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        ended = subprocess.run(serve(), stdin=subprocess.PIPE, stdout=file, stderr=subprocess.PIPE)
+    assert ended.returncode == 2
+    assert b"must be pipes" in ended.stderr
 
 
 def test_the_agent_names_the_drivers_there_are() -> None:

@@ -27,7 +27,7 @@ from orrery.drivers.libvirt.faults import (
     is_absent,
     outcome_of,
 )
-from orrery.drivers.libvirt.probe import Acceleration, device_warning, probe
+from orrery.drivers.libvirt.probe import PREFIX, Acceleration, device_warning, probe
 from orrery.ports.driver import Domain, DomainRef, Inventory
 
 QUERY_S = 20.0
@@ -245,7 +245,7 @@ class LibvirtHypervisor:
             self._monitor.blocks.update(found)
 
     def _look(self, raw: Any, acceleration: Acceleration) -> Inventory:
-        domains = self._monitor.domains(raw)
+        domains = [d for d in self._monitor.domains(raw) if not d.name.startswith(PREFIX)]
         total = hostfacts.total(raw)
         idle = self._monitor.idle_fraction(raw)
         used = sum(domain.values["CPU"] for domain in domains)
@@ -330,7 +330,8 @@ class LibvirtHypervisor:
     def _hint(self, uuid: str | None, name: str | None, event: str, reason: str | None) -> None:
         self._pulse.set()
         self._pulse = asyncio.Event()
-        self._on_event(uuid, name, event, reason)
+        if name is None or not name.startswith(PREFIX):
+            self._on_event(uuid, name, event, reason)
 
 
 def kvm(uri: str, on_event: OnEvent) -> LibvirtHypervisor:

@@ -23,6 +23,9 @@ KVM = Path("/dev/kvm")
 
 LETTER = b"K"
 
+PREFIX = "orrery-probe-"
+"""Names of probe guests begin so: they are nobody's VMs."""
+
 ORIGIN = 0x7C00
 """Where the BIOS loads the boot sector."""
 
@@ -94,7 +97,7 @@ def probe(raw: Any, uri: str) -> Acceleration:
         return Acceleration("tcg", f"there is no {KVM}: processor or kernel lack it")
     if raw.getInfo()[0] != "x86_64":
         return Acceleration("kvm", f"{KVM} exists; there is no probe guest for this architecture")
-    place = Path(tempfile.mkdtemp(prefix="orrery-probe-"))
+    place = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         return _boot(raw, place)
     except libvirt.libvirtError as error:
