@@ -38,7 +38,7 @@ from orrery.api.xml.documents import Documents
 from orrery.api.xmlrpc.dispatch import Rpc
 from orrery.api.xmlrpc.method import Api
 from orrery.core.errors import InvalidInput, NotFound, Reason, Refused, Unavailable
-from orrery.service.engine import Engine, Events, Monitoring
+from orrery.service.engine import Engine, Events, Journal, Monitoring
 from orrery.service.sessions import Sessions
 from orrery.service.users import TokenFactory
 
@@ -69,6 +69,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     monitoring: Monitoring
     events: Events
+    journal: Journal
     make_token: TokenFactory
     metrics: Callable[[], bytes]
     """The numbers in Prometheus' text form; called in a thread."""
@@ -110,7 +111,9 @@ def api_of(parts: Parts) -> Api:
 
 
 def api_routes(parts: Parts) -> list[BaseRoute]:
-    services = Services(parts.engine, parts.sessions, parts.monitoring, parts.make_token)
+    services = Services(
+        parts.engine, parts.sessions, parts.monitoring, parts.journal, parts.make_token
+    )
     description = msgspec.json.encode(describe(ROUTES, parts.version))
     by_path: dict[str, dict[str, Route]] = {}
     for row in ROUTES:

@@ -141,6 +141,14 @@ class ImageOut(Struct, frozen=True, kw_only=True):
     checksum: str | None
     error: str | None
     template: Attributes
+    progress: float | None = None
+    """How far its data is in the datastore, 0 to 1, while it is LOCKED."""
+
+
+class TextOut(Struct, frozen=True):
+    """A text that grows: a log, a console."""
+
+    text: str
 
 
 class DatastoreOut(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ our own words.
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from orrery.api import resources as out
 from orrery.api.bodies import (
     ActOnHost,
@@ -27,7 +29,7 @@ from orrery.api.bodies import (
 from orrery.api.route import Call, Query, Route
 from orrery.core.errors import InvalidInput
 from orrery.core.model.kinds import Kind
-from orrery.service import hosts, images, networks, objects, templates, users, vms
+from orrery.service import hosts, images, journal, networks, objects, templates, users, vms
 from orrery.service.listing import ALL, MINE, MINE_AND_GROUPS
 
 T = TypeVar("T")
@@ -213,7 +215,8 @@ async def list_images(call: Call) -> list[out.ImageOut]:
 
 async def show_image(call: Call) -> out.ImageOut:
     """Shows one image."""
-    return out.image_out(images.get(call.engine.view, call.actor, call.oid), call.engine.view)
+    found = out.image_out(images.get(call.engine.view, call.actor, call.oid), call.engine.view)
+    return replace(found, progress=call.services.journal.progress(Kind.IMAGE, call.oid))
 
 
 async def create_image(call: Call) -> Created:
@@ -435,12 +438,28 @@ def changes(path: str, kind: Kind, tag: str) -> tuple[Route, Route]:
     )
 
 
+async def show_log(call: Call) -> out.TextOut:
+    """Shows what has happened to one VM, a line for each record."""
+    return out.TextOut(
+        await journal.vm_log(call.engine, call.services.journal, call.actor, call.oid)
+    )
+
+
+async def show_console(call: Call) -> out.TextOut:
+    """Shows the end of what one VM wrote to its serial console."""
+    return out.TextOut(
+        await journal.vm_console(call.engine, call.services.journal, call.actor, call.oid)
+    )
+
+
 HARD = (Query("hard", bool, "stop it at once instead of asking the guest", False),)
 
 ROUTES: tuple[Route, ...] = (
     get("/vms", list_vms, list[out.VmOut], "vms", VM_PAGE),
     post("/vms", create_vm, CreateVm, "vms"),
     get("/vms/{id}", show_vm, out.VmDetail, "vms"),
+    get("/vms/{id}/log", show_log, out.TextOut, "vms"),
+    get("/vms/{id}/console", show_console, out.TextOut, "vms"),
     post("/vms/{id}/actions", act_on_vm, ActOnVm, "vms", status=200),
     changes("/vms/{id}", Kind.VM, "vms")[0],
     Route(

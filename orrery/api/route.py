@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from orrery.core.errors import InvalidInput, NotAuthenticated, Reason
 from orrery.core.messages import Actor
-from orrery.service.engine import Engine, Monitoring
+from orrery.service.engine import Engine, Journal, Monitoring
 from orrery.service.sessions import REFUSAL, Sessions
 from orrery.service.users import TokenFactory
 
@@ -26,6 +26,7 @@ class Services(Struct, frozen=True):
     engine: Engine
     sessions: Sessions
     monitoring: Monitoring
+    journal: Journal
     make_token: TokenFactory
 
 

@@ -14,6 +14,7 @@ from orrery.core.model.kinds import Entity, Kind, Owned
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.users import Group, User, VmTemplate
+from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.status import Right
 
@@ -192,6 +193,12 @@ def default_permissions(caller: Caller, umask: str | None = None) -> int:
     """
     base = ADMIN_BASE_BITS if caller.is_admin else BASE_BITS
     return base & ~(DEFAULT_UMASK if umask is None else parse_umask(umask))
+
+
+def initial_permissions(view: View, caller: Caller) -> int:
+    """The bits of a new object of the caller, by the UMASK in the user's template."""
+    user = view.users.get(caller.uid)
+    return default_permissions(caller, None if user is None else user.template.get("UMASK"))
 
 
 def parse_umask(text: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from orrery.core.access import initial_permissions
 from orrery.core.errors import Exists, InUse, InvalidInput, NotAuthorized, NotFound, WrongState
 from orrery.core.machine import Machine, Row
 from orrery.core.messages import (
@@ -109,6 +110,7 @@ def allocate(m: AllocateImage, view: View, now: float) -> Decision:
         name=name,
         uid=actor.uid,
         gid=actor.gids[0],
+        permissions=initial_permissions(view, actor),
         type=kind,
         status=S.LOCKED,
         datastore_id=datastore.id,

@@ -322,6 +322,7 @@ class AddToken(Command, frozen=True, kw_only=True):
     user_id: int
     sha256: str
     expires_at: float | None
+    egid: int | None = None
 
 
 class RevokeToken(Command, frozen=True, kw_only=True):

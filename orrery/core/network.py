@@ -6,6 +6,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from msgspec.structs import replace
 
+from orrery.core.access import initial_permissions
 from orrery.core.errors import Exists, InUse, InvalidInput, NotFound
 from orrery.core.firewall_rules import names_network
 from orrery.core.messages import (
@@ -77,6 +78,7 @@ def allocate(m: AllocateNetwork, view: View, now: float) -> Decision:
         name=name,
         uid=m.actor.uid,
         gid=m.actor.gids[0],
+        permissions=initial_permissions(view, m.actor),
         status=NetworkStatus.READY,
         vn_mad=link,
         bridge=interface_of(template, "BRIDGE") or f"onebr.{network_id}",

@@ -3,6 +3,7 @@ users."""
 
 from msgspec.structs import replace
 
+from orrery.core.access import initial_permissions
 from orrery.core.errors import InvalidInput, NotFound
 from orrery.core.firewall_rules import check_rules
 from orrery.core.messages import (
@@ -49,6 +50,7 @@ def allocate_template(m: AllocateTemplate, view: View, now: float) -> Decision:
         name=named(m.template, Kind.TEMPLATE, view, m.actor.uid),
         uid=m.actor.uid,
         gid=m.actor.gids[0],
+        permissions=initial_permissions(view, m.actor),
         regtime=now,
         template=m.template.without({"NAME"}),
     )
@@ -83,6 +85,7 @@ def allocate_datastore(m: AllocateDatastore, view: View, now: float) -> Decision
         name=name,
         uid=m.actor.uid,
         gid=m.actor.gids[0],
+        permissions=initial_permissions(view, m.actor),
         type=STORES[text],
         ds_mad=template.get("DS_MAD") or default.ds_mad,
         tm_mad=mad,
@@ -105,6 +108,7 @@ def allocate_security_group(m: AllocateSecurityGroup, view: View, now: float) ->
         name=named(m.template, Kind.SECURITY_GROUP, view, m.actor.uid),
         uid=m.actor.uid,
         gid=m.actor.gids[0],
+        permissions=initial_permissions(view, m.actor),
         template=m.template.without({"NAME"}),
     )
     check_rules(group.template, view)
@@ -146,12 +150,14 @@ def set_password(m: SetPassword, view: View, now: float) -> Decision:
 
 def add_token(m: AddToken, view: View, now: float) -> Decision:
     user = user_of(view, m.user_id)
+    if m.egid is not None and m.egid not in user.groups:
+        raise InvalidInput("egid", str(m.egid), f"is no group of user {user.name}")
     live = tuple(t for t in user.tokens if t.expires_at is None or t.expires_at > now)
     if len(live) >= MAX_TOKENS:
         raise InvalidInput(
             "token", str(len(live)), f"are too many: at most {MAX_TOKENS} live tokens a user"
         )
-    token = LoginToken(sha256=m.sha256, expires_at=m.expires_at)
+    token = LoginToken(sha256=m.sha256, expires_at=m.expires_at, egid=m.egid)
     return changed(Kind.USER, replace(user, tokens=(*live, token)), "token-added", m, now)
 
 

@@ -6,6 +6,7 @@ Nothing here decides where it runs. Errors name the attribute, the value and the
 import re
 from decimal import Decimal
 
+from orrery.core.access import initial_permissions
 from orrery.core.capacity import Capacity
 from orrery.core.errors import InvalidInput, NotAuthorized
 from orrery.core.messages import Actor, AllocateVm, Decision, Record
@@ -97,7 +98,9 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
     refuse_bare_lists(template)
     vm_id = view.next_id(Kind.VM)
     check_expressions(template)
-    name = message.name or template.get("NAME") or f"one-{vm_id}"
+    stored = view.templates.get(-1 if message.template_id is None else message.template_id)
+    default = f"{'one' if stored is None else stored.name}-{vm_id}"
+    name = message.name or template.get("NAME") or default
     disks = build_disks(template, view, actor)
     nics = build_nics(template, view, actor, vm_id)
     known, others = split(template, KNOWN)
@@ -106,7 +109,7 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
         name=check_name("NAME", name),
         uid=actor.uid,
         gid=actor.gids[0],
-        permissions=0o600,
+        permissions=initial_permissions(view, actor),
         status=VmStatus.HOLD if message.hold else VmStatus.PENDING,
         prev_status=VmStatus.PENDING,
         capacity=capacity_of(template, sum(d.size_mib for d in disks)),

@@ -7,6 +7,8 @@ import random
 import sys
 from collections.abc import Callable
 
+import structlog
+
 from orrery.config import Settings
 from orrery.core.capacity import Capacity
 from orrery.core.model.host import Host
@@ -14,13 +16,13 @@ from orrery.core.model.storage import Datastore
 from orrery.core.model.view import View
 from orrery.core.model.vm import AT_REST, Vm
 from orrery.core.status import VmStatus
+from orrery.daemon.journal import LEVELS
 from orrery.drivers.channel import Channel
 from orrery.drivers.sim import Faults, SimDomain, World
 from orrery.drivers.storage.files import FileStorage
 from orrery.engine import specs
+from orrery.ports.cause import CAUSE
 from orrery.ports.driver import HostDrivers, Storage
-
-log = logging.getLogger(__name__)
 
 SIMULATED = ("sim", "dummy")
 LIBVIRT = ("kvm", "qemu", "xen")
@@ -89,7 +91,17 @@ class Fleet:
             "--state-dir": str(self._settings.home / "run" / str(host.id)),
         }
         words = [word for pair in options.items() for word in pair]
-        return Channel([*command, *words], on_hint=lambda _: self._hint(host.id))
+        driver_log = structlog.get_logger("orrery.driver").bind(host=host.name)
+
+        def say(level: str, text: str) -> None:
+            driver_log.log(LEVELS.get(level, logging.INFO), text)
+
+        return Channel(
+            [*command, *words],
+            on_hint=lambda _: self._hint(host.id),
+            on_log=say,
+            cause=CAUSE.get,
+        )
 
     def _uri(self, host: Host) -> str:
         own = host.template.get("LIBVIRT_URI")

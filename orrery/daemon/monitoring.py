@@ -1,17 +1,23 @@
 """The monitor's samples in the form the APIs ask for, and the numbers for Prometheus."""
 
 import asyncio
+import base64
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from orrery.core.errors import Unavailable
+from orrery.core.messages import Done, Record
 from orrery.core.model.kinds import Kind
+from orrery.engine import specs
 from orrery.engine.assembly import Engine
 from orrery.engine.writer import Commit
 from orrery.ports.store import Sample
 from orrery.service.engine import Values
+
+PAGE = 1000
 
 DATASTORE_NAMES = {"total_mib": "TOTAL_MB", "free_mib": "FREE_MB", "used_mib": "USED_MB"}
 
@@ -47,6 +53,36 @@ class Monitoring:
 
     async def series(self, kind: Kind, ids: Sequence[int] | None, since: float) -> list[Sample]:
         return await self._engine.series.read(kind, ids, since)
+
+
+class Journal:
+    """`service.engine.Journal` on a running engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def history(self, kind: Kind, object_id: int) -> list[Record]:
+        found: list[Record] = []
+        after = 0
+        while page := await self._engine.store.records(
+            after, PAGE, kind=kind, subject_id=object_id
+        ):
+            found.extend(page)
+            after = page[-1].seq
+        return found
+
+    async def console(self, vm_id: int, limit: int) -> bytes:
+        vm = self._engine.view.vms[vm_id]
+        if vm.host_id is None:
+            return b""
+        storage = self._engine.fleet.drivers(self._engine.view.hosts[vm.host_id]).storage
+        outcome = await storage.read(specs.console_path(vm, self._engine.view), -limit, limit)
+        if not isinstance(outcome, Done):
+            raise Unavailable(f"The console of VM [{vm_id}] cannot be read: {outcome.message}")
+        return base64.b64decode(str(outcome.result["data"]))
+
+    def progress(self, kind: Kind, object_id: int) -> float | None:
+        return self._engine.dispatcher.progress.get((kind, object_id))
 
 
 class Metrics:

@@ -30,7 +30,7 @@ from orrery.core.errors import Refused, Unavailable
 from orrery.core.messages import Bootstrap
 from orrery.daemon import journal
 from orrery.daemon.fleet import Fleet, adopt
-from orrery.daemon.monitoring import Metrics, Monitoring, prune_records
+from orrery.daemon.monitoring import Journal, Metrics, Monitoring, prune_records
 from orrery.engine.assembly import Engine
 from orrery.engine.limits import Limits
 from orrery.engine.view import State
@@ -249,6 +249,7 @@ class Daemon:
             sessions=Sessions(engine.view, self._clock, secrets.token_bytes(32), default_hasher()),
             monitoring=monitoring,
             events=engine.hub,
+            journal=Journal(engine),
             make_token=lambda: secrets.token_hex(32),
             metrics=metrics.exposition,
             is_healthy=lambda: True,

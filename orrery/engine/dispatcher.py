@@ -17,6 +17,7 @@ from orrery.engine.fleet import Fleet
 from orrery.engine.limits import Limits
 from orrery.engine.steps import STEPS, NetworkApply, Step, Work, prepare
 from orrery.engine.writer import Commit
+from orrery.ports.cause import CAUSE
 from orrery.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class Dispatcher:
                 return
             if action.kind not in INTERRUPTIBLE:
                 self._waiting.discard(action.key)
+            CAUSE.set(action.cause)
             outcome = await self._attempt(action, look_first)
         self._waiting.discard(action.key)
         if outcome is not None:

@@ -39,6 +39,13 @@ WATCHED = (HostStatus.INIT, HostStatus.MONITORED, HostStatus.ERROR, HostStatus.D
 """Hosts that are asked; OFFLINE ones are left alone."""
 
 
+HINT_DELAY_S = 0.2
+"""One start of a guest gives several hints: wait for the last of them, then look once."""
+
+SAMPLE_GAP_S = 1.0
+"""Samples closer together than this say nothing new: only the first is kept."""
+
+
 class Monitor:
     """Keeps the newest sample of everything at hand; the series go to the store."""
 
@@ -81,6 +88,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Until cancelled: all hosts once a period, those hinted at in between."""
+        await self._measure_datastores()
         await self._poll(set(self._view.hosts))
         loop = asyncio.get_running_loop()
         due = loop.time() + self._limits.monitor_period_s
@@ -88,6 +96,7 @@ class Monitor:
             try:
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
+                await asyncio.sleep(HINT_DELAY_S)
                 self._wake.clear()
                 hosts, self._soon = self._soon, set()
                 await self._poll(hosts)
@@ -162,9 +171,14 @@ class Monitor:
             for found in inventory.domains
             if self._is_ours(found) and found.vm_id is not None
         )
-        for sample in samples:
+        fresh = [sample for sample in samples if self._is_fresh(sample)]
+        for sample in fresh:
             self.last[sample.kind, sample.id] = sample
-        await self._series.append(samples)
+        await self._series.append(fresh)
+
+    def _is_fresh(self, sample: Sample) -> bool:
+        last = self.last.get((sample.kind, sample.id))
+        return last is None or sample.at - last.at >= SAMPLE_GAP_S
 
     def _is_ours(self, found: DomainFacts) -> bool:
         return found.owner == self._view.engine_id and found.vm_id in self._view.vms

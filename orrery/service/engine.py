@@ -56,6 +56,26 @@ class Monitoring(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """What is kept of single objects beside their state."""
+
+    async def history(self, kind: Kind, object_id: int) -> list[Record]:
+        """All records of one object that are still kept, oldest first."""
+        ...
+
+    async def console(self, vm_id: int, limit: int) -> bytes:
+        """The last bytes that a VM wrote to its serial console.
+
+        Raises:
+            Unavailable: its host does not answer.
+        """
+        ...
+
+    def progress(self, kind: Kind, object_id: int) -> float | None:
+        """How far the action on it is, 0 to 1; None where nothing is going on or nobody knows."""
+        ...
+
+
 class Events(Protocol):
     """The stream of what has been committed."""
 

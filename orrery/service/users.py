@@ -12,7 +12,7 @@ from orrery.core.names import check_user_name
 from orrery.core.status import Right
 from orrery.service.engine import Engine
 from orrery.service.listing import select
-from orrery.service.objects import created, not_available, pick
+from orrery.service.objects import created, pick
 from orrery.service.sessions import Sessions, token_digest
 
 CALLER = -1
@@ -113,8 +113,6 @@ async def login(
         return token
     if not NEVER <= valid_s <= MAX_TOKEN_TIME_S:
         raise InvalidInput("valid", str(valid_s), "is not -1 (for ever), 0 (revoke) or seconds")
-    if egid >= 0:
-        raise not_available("A token for one group (egid)")
     fresh = token or make_token()
     command = AddToken(
         cause=engine.new_cause(),
@@ -122,6 +120,7 @@ async def login(
         user_id=user.id,
         sha256=token_digest(check_token(fresh)),
         expires_at=None if valid_s == NEVER else engine.clock.now() + valid_s,
+        egid=None if egid < 0 else egid,
     )
     await engine.submit(command)
     return fresh

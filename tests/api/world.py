@@ -50,6 +50,24 @@ class Watch:
 
 
 @dataclass
+class Kept:
+    """What is kept of single objects, by hand."""
+
+    records: list[Record] = field(default_factory=list)
+    consoles: dict[int, bytes] = field(default_factory=dict)
+    fractions: dict[tuple[Kind, int], float] = field(default_factory=dict)
+
+    async def history(self, kind: Kind, object_id: int) -> list[Record]:
+        return [r for r in self.records if (r.subject_kind, r.subject_id) == (kind, object_id)]
+
+    async def console(self, vm_id: int, limit: int) -> bytes:
+        return self.consoles.get(vm_id, b"")[-limit:]
+
+    def progress(self, kind: Kind, object_id: int) -> float | None:
+        return self.fractions.get((kind, object_id))
+
+
+@dataclass
 class Numbers:
     """Monitoring from dictionaries."""
 
@@ -97,6 +115,7 @@ class World:
         self.watch = Watch()
         self.numbers = Numbers()
         self.feed = Feed()
+        self.kept = Kept()
         self.commands: list[Command] = []
         self.hasher = cheap_hasher()
         self.sessions = Sessions(self.state, self.watch, b"k" * 32, self.hasher)
@@ -137,6 +156,7 @@ class World:
             sessions=self.sessions,
             monitoring=self.numbers,
             events=self.feed,
+            journal=self.kept,
             make_token=lambda: f"token-{self._new_cause()}-{'x' * 20}",
             metrics=lambda: b"orrery_up 1\n",
             is_healthy=lambda: True,
