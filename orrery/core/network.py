@@ -32,9 +32,8 @@ CONSUMED = frozenset({"NAME", "VN_MAD", "BRIDGE", "PHYDEV", "VLAN_ID", "AR", "SE
 RANGE_FIELDS = frozenset({"TYPE", "SIZE", "IP", "MAC", "AR_ID"})
 MAX_RANGE = 1 << 20
 MAC_PREFIX = "02:00"
-MAC_END = 1 << 48
 MULTICAST = 1 << 40
-"""The bit of a MAC address that no single interface may have."""
+"""The bit of a MAC address that no single interface may have: the lowest of its first octet."""
 INTERFACE = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 MAX_VLAN = 4094
 MIN_MTU, MAX_MTU = 68, 65535
@@ -254,8 +253,8 @@ def first_mac(text: str | None, ip: str | None, network_id: int, ar_id: int) -> 
 def refuse_overlap(network: VirtualNetwork, ar: AddressRange) -> None:
     """An address, of either kind, belongs to one range only: else it could be given twice."""
     first_mac = mac_number(ar.mac)
-    if first_mac + ar.size > MAC_END:
-        raise InvalidInput("AR/MAC", ar.mac, "goes past the last MAC address: give a lower one")
+    if (first_mac + ar.size - 1) // MULTICAST != first_mac // MULTICAST:
+        raise InvalidInput("AR/MAC", ar.mac, "runs out of its first octet: give a lower address")
     for other in network.ranges:
         remedy = f"overlaps address range {other.id} of this network: give other addresses"
         if ar.ip is not None and other.ip is not None:
