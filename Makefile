@@ -37,7 +37,7 @@ test: setup-test lint ## everything, with real guests and a browser
 	$(BIN)/pytest -n 2 --dist loadgroup tests
 
 soak: setup-dev ## hours of simulated crashes, hangs and failures
-	$(BIN)/pytest -m slow tests
+	$(BIN)/python -m orrery.simulate.soak
 
 bench: setup-dev ## measure, and compare with the budget
 	$(BIN)/python -m bench
