@@ -156,3 +156,5 @@ class DomainState(Enum):
     RUNNING = "running"
     PAUSED = "paused"
     ABSENT = "absent"
+    SAVED = "saved"
+    """Absent, with its whole memory on disk: a save whose answer was lost."""

@@ -62,6 +62,10 @@ DEMANDS: dict[VmStatus, ActionKind] = {
 IN_FLIGHT = tuple(DEMANDS)
 FAILURES = (S.PROLOG_FAILURE, S.BOOT_FAILURE, S.EPILOG_FAILURE)
 SHUTDOWNS = (S.SHUTDOWN, S.SHUTDOWN_POWEROFF)
+STARTS = (S.BOOT, S.BOOT_POWEROFF, S.BOOT_SUSPENDED, S.BOOT_UNKNOWN)
+
+LATE_EFFECT_S = 900.0
+"""How long a call that was given up may still take effect: as long as the longest driver call."""
 
 FAILED_STEP: dict[VmStatus, VmStatus] = {
     S.PROLOG_FAILURE: S.PROLOG,
@@ -99,6 +103,7 @@ def one_shot(vm: Vm, kind: ActionKind, now: float, cause: str) -> Action:
 def enter(vm: Vm, status: VmStatus, message: Message, now: float, **changes: Any) -> Decision:
     """The VM in its new status, with the action it demands and the record of it."""
     changes.setdefault("hard", False)
+    changes.setdefault("unsettled_until", None)
     fresh = replace(vm, status=status, prev_status=vm.status, gen=vm.gen + 1, **changes)
     action = demanded_action(fresh, now, message.cause)
     return Decision(
@@ -270,11 +275,14 @@ def prolog_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 def boot_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
     result = m.outcome.result if isinstance(m.outcome, Done) else {}
     deploy_id = result.get("deploy_id") or vm.deploy_id or f"one-{vm.id}"
-    return enter(vm, S.RUNNING, m, now, deploy_id=str(deploy_id), error=None)
+    return enter(vm, S.RUNNING, m, now, deploy_id=str(deploy_id), error=None, checkpoint=None)
 
 
 def save_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    return enter(vm, S.SUSPENDED, m, now, history=closed(vm, m, now, retime=now), error=None)
+    """The memory saved is that of the present stay; a resume begins another one."""
+    history = closed(vm, m, now, retime=now)
+    seq = vm.history[-1].seq
+    return enter(vm, S.SUSPENDED, m, now, history=history, error=None, checkpoint=seq)
 
 
 def poweroff_done(vm: Vm, m: Message, view: View, now: float) -> Decision:
@@ -311,7 +319,9 @@ def back_to_poweroff(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 
 def lost(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    return enter(vm, S.UNKNOWN, m, now, error=failure_text(m))
+    """Nobody knows how it ended. A start may still take effect: until then it keeps its room."""
+    until = now + LATE_EFFECT_S if vm.status in STARTS else None
+    return enter(vm, S.UNKNOWN, m, now, error=failure_text(m), unsettled_until=until)
 
 
 def prolog_failed(vm: Vm, m: Settled, view: View, now: float) -> Decision:
@@ -347,14 +357,32 @@ def failure_text(m: Settled) -> str | None:
 
 def vanished(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
     """Its domain is gone though nobody here stopped it: the guest shut down, or it was killed."""
+    if vm.unsettled_until is not None and now < vm.unsettled_until:
+        return NOTHING_TO_DO
     error = None if m.reason is None else f"The domain stopped by itself: {m.reason}"
     return enter(vm, S.POWEROFF, m, now, history=closed(vm, m, now, retime=now), error=error)
+
+
+def found_saved(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
+    """A save whose answer was lost took effect after all: the memory is safe."""
+    seq = vm.history[-1].seq
+    history = closed(vm, m, now, retime=now)
+    return enter(vm, S.SUSPENDED, m, now, history=history, error=None, checkpoint=seq)
 
 
 def found_running(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
     history = continued(vm, m, now) if not vm.holds_capacity else vm.history
     deploy_id = vm.deploy_id or f"one-{vm.id}"
-    return enter(vm, S.RUNNING, m, now, history=history, deploy_id=deploy_id, error=None)
+    return enter(
+        vm,
+        S.RUNNING,
+        m,
+        now,
+        history=history,
+        deploy_id=deploy_id,
+        error=None,
+        checkpoint=None,
+    )
 
 
 def found_paused(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
@@ -542,6 +570,7 @@ MACHINE: Machine[VmStatus] = Machine(
             found_running,
             (S.RUNNING,),
         ),
+        Row((S.RUNNING, S.UNKNOWN), DomainState.SAVED, found_saved, (S.SUSPENDED,)),
         Row((S.RUNNING,), DomainState.PAUSED, found_paused, (S.RUNNING,)),
         Row((S.UNKNOWN,), DomainState.PAUSED, found_running, (S.RUNNING,)),
     ],

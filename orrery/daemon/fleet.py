@@ -163,7 +163,7 @@ def adopt(world: World, view: View) -> None:
 def paths(vm: Vm, view: View) -> list[str]:
     made = [plan.target for plan in specs.disk_plans(vm, view)]
     if vm.status is VmStatus.SUSPENDED:
-        made.append(specs.checkpoint_path(vm, view))
+        made.append(specs.saved_path(vm, view))
     return [*made, f"{specs.vm_directory(vm, view)}/.made"]
 
 

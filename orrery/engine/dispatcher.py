@@ -140,8 +140,12 @@ class Dispatcher:
         return Done(result)
 
     async def _step(self, step: Step, work: Work, look_first: bool) -> Outcome:  # noqa: FBT001
-        """Do it; while nobody knows whether it was done, look, and repeat only what is not
-        there."""
+        """Do it; while nobody knows whether it was done, look, and repeat only what is not there.
+
+        A start that fails after a try of unknown outcome has not failed: that try may still
+        succeed.
+        """
+        unsure = look_first
         if look_first and step.look is not None:
             outcome = await self._call(step.name, step.look, work)
             if isinstance(outcome, Failed):
@@ -152,9 +156,12 @@ class Dispatcher:
         for _ in range(self._limits.look_attempts):
             if not isinstance(outcome, Unknown):
                 break
+            unsure = True
             await asyncio.sleep(delay)
             delay *= 2
             outcome = await self._look_again(step, work)
+        if step.starts and unsure and isinstance(outcome, Failed) and not outcome.retryable:
+            return Unknown(f"{outcome.message}; an earlier try may still take effect")
         return outcome
 
     async def _look_again(self, step: Step, work: Work) -> Outcome:

@@ -20,7 +20,7 @@ from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
-from orrery.core.status import DomainState, HostStatus
+from orrery.core.status import DomainState, HostStatus, VmStatus
 from orrery.core.template import Template
 from orrery.engine import specs
 from orrery.engine.fleet import Fleet
@@ -69,6 +69,7 @@ class Monitor:
         self._parallel = asyncio.Semaphore(limits.monitor_parallel)
         self._wake = asyncio.Event()
         self._soon: set[int] = set()
+        self._polling: set[int] = set()
         self.last: dict[tuple[Kind, int], Sample] = {}
 
     def on_commit(self, commit: Commit) -> None:
@@ -87,45 +88,63 @@ class Monitor:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled: all hosts once a period, those hinted at in between."""
-        await self._measure_datastores()
-        await self._poll(set(self._view.hosts))
-        loop = asyncio.get_running_loop()
-        due = loop.time() + self._limits.monitor_period_s
-        while True:
-            try:
-                async with asyncio.timeout_at(due):
-                    await self._wake.wait()
-                await asyncio.sleep(HINT_DELAY_S)
-                self._wake.clear()
-                hosts, self._soon = self._soon, set()
-                await self._poll(hosts)
-            except TimeoutError:
-                due = loop.time() + self._limits.monitor_period_s
-                await self._poll(set(self._view.hosts))
-                await self._measure_datastores()
-                await self._series.prune(self._clock.now() - self._limits.samples_kept_s)
+        """Until cancelled: all hosts once a period, those hinted at in between.
 
-    async def _poll(self, host_ids: set[int]) -> None:
+        Each host is asked by a task of its own: one that hangs holds up no other.
+        """
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            for host_id in sorted(host_ids):
-                host = self._view.hosts.get(host_id)
-                if host is not None and host.status in WATCHED:
-                    group.create_task(self._poll_one(host), name=f"monitor {host.name}")
+            group.create_task(self._keep_house(), name="monitor datastores")
+            self._poll(group, set(self._view.hosts))
+            due = loop.time() + self._limits.monitor_period_s
+            while True:
+                try:
+                    async with asyncio.timeout_at(due):
+                        await self._wake.wait()
+                    await asyncio.sleep(HINT_DELAY_S)
+                    self._wake.clear()
+                    hosts, self._soon = self._soon, set()
+                except TimeoutError:
+                    due = loop.time() + self._limits.monitor_period_s
+                    hosts = set(self._view.hosts)
+                self._poll(group, hosts)
+
+    def _poll(self, group: asyncio.TaskGroup, host_ids: set[int]) -> None:
+        """Start a poll of each host that is watched and has none under way."""
+        for host_id in sorted(host_ids - self._polling):
+            host = self._view.hosts.get(host_id)
+            if host is not None and host.status in WATCHED:
+                self._polling.add(host_id)
+                group.create_task(self._poll_one(host), name=f"monitor {host.name}")
 
     async def _poll_one(self, host: Host) -> None:
-        async with self._parallel:
-            before = {vm_id: self._view.vms[vm_id] for vm_id in self._view.vms_on(host.id)}
-            outcome = await self._ask(host)
+        try:
+            async with self._parallel:
+                await self._look_at(host)
+        finally:
+            self._polling.discard(host.id)
+
+    async def _look_at(self, host: Host) -> None:
+        before = {vm_id: self._view.vms[vm_id] for vm_id in self._view.vms_on(host.id)}
+        outcome = await self._ask(host)
         cause = f"monitor-{host.id}"
         if not isinstance(outcome, Done):
-            silent = HostSilent(cause=cause, host_id=host.id, message=outcome.message)
-            await self._submit(silent)
+            await self._submit(HostSilent(cause=cause, host_id=host.id, message=outcome.message))
             return
         inventory = msgspec.convert(outcome.result, Inventory)
-        await self._submit(self._seen(host, inventory, before, cause))
-        await self._keep_samples(host, inventory)
-        await self._reconciler.remove_leftovers(host, inventory.domains)
+        try:
+            async with asyncio.timeout(self._limits.monitor_timeout_s):
+                await self._submit(await self._seen(host, inventory, before, cause))
+                await self._keep_samples(host, inventory)
+                await self._reconciler.remove_leftovers(host, inventory.domains)
+        except TimeoutError:
+            log.warning("host %s answers, but not all of its drivers do", host.name)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await self._measure_datastores()
+            await self._series.prune(self._clock.now() - self._limits.samples_kept_s)
+            await asyncio.sleep(self._limits.monitor_period_s)
 
     async def _ask(self, host: Host) -> Outcome:
         try:
@@ -137,20 +156,21 @@ class Monitor:
             log.exception("host %s cannot be monitored", host.name)
             return Unknown(f"{type(error).__name__}: {error}")
 
-    def _seen(
+    async def _seen(
         self, host: Host, inventory: Inventory, before: dict[int, Vm], cause: str
     ) -> HostSeen:
         by_uuid = {found.uuid: found for found in inventory.domains}
         domains = []
         for vm in before.values():
             found = by_uuid.get(specs.domain_uuid(self._view.engine_id, vm))
+            state = await self._absent_or_saved(host, vm) if found is None else found.state
             domains.append(
                 DomainSeen(
                     cause=cause,
                     vm_id=vm.id,
                     gen=vm.gen,
                     host_id=host.id,
-                    state=DomainState.ABSENT if found is None else found.state,
+                    state=state,
                     reason=None if found is None else found.reason,
                 )
             )
@@ -162,6 +182,16 @@ class Monitor:
             capabilities=frozenset(inventory.capabilities),
             domains=tuple(domains),
         )
+
+    async def _absent_or_saved(self, host: Host, vm: Vm) -> DomainState:
+        """A VM that should run and does not may have been saved by a call whose answer was lost."""
+        if vm.status not in (VmStatus.RUNNING, VmStatus.UNKNOWN):
+            return DomainState.ABSENT
+        path = specs.checkpoint_path(vm, self._view)
+        found = await self._fleet.drivers(host).storage.exists(path)
+        if not isinstance(found, Done):
+            raise TimeoutError(f"{path} cannot be looked for: {found.message}")
+        return DomainState.SAVED if found.result.get("exists") else DomainState.ABSENT
 
     async def _keep_samples(self, host: Host, inventory: Inventory) -> None:
         now = self._clock.now()

@@ -62,7 +62,18 @@ def context_path(vm: Vm, view: View) -> str:
 
 
 def checkpoint_path(vm: Vm, view: View) -> str:
-    return f"{vm_directory(vm, view)}/checkpoint"
+    """Where the memory of the VM's present stay is saved."""
+    return f"{vm_directory(vm, view)}/checkpoint.{vm.history[-1].seq}"
+
+
+def saved_path(vm: Vm, view: View) -> str:
+    """Where the memory lies that a resume goes on from.
+
+    Named by the stay it was saved in: a checkpoint that should be gone is never taken for a new
+    one.
+    """
+    assert vm.checkpoint is not None, f"VM {vm.id} has no checkpoint"
+    return f"{vm_directory(vm, view)}/checkpoint.{vm.checkpoint}"
 
 
 def console_path(vm: Vm, view: View) -> str:

@@ -57,6 +57,8 @@ class Step(Struct, frozen=True):
     name: str
     do: Callable[..., Awaitable[Outcome]]
     look: Callable[..., Awaitable[Outcome]] | None = None
+    starts: bool = False
+    """It makes a domain run: a try that was given up may still do so, later."""
 
 
 # --- steps of VMs
@@ -136,12 +138,12 @@ async def is_saved(w: VmWork) -> Outcome:
 
 
 async def restore(w: VmWork) -> Outcome:
-    path = specs.checkpoint_path(w.vm, w.view)
+    path = specs.saved_path(w.vm, w.view)
     return await w.drivers.hypervisor.restore(specs.domain(w.vm, w.view), path)
 
 
 async def discard_checkpoint(w: VmWork) -> Outcome:
-    return await w.drivers.storage.discard(specs.checkpoint_path(w.vm, w.view))
+    return await w.drivers.storage.discard(specs.saved_path(w.vm, w.view))
 
 
 # --- steps of images
@@ -159,10 +161,10 @@ async def delete_image(w: ImageWork) -> Outcome:
 PLACE = Step("place disks", place_disks)
 REMOVE = Step("remove disks", remove_disks)
 WIRE = Step("apply network", wire)
-CREATE = Step("create domain", create, look=is_up)
+CREATE = Step("create domain", create, look=is_up, starts=True)
 DESTROY = Step("destroy domain", destroy, look=is_down)
 SHUTDOWN = Step("shut down guest", shutdown, look=is_down)
-RESTORE = Step("restore domain", restore, look=is_up)
+RESTORE = Step("restore domain", restore, look=is_up, starts=True)
 SAVE = Step("save domain", save, look=is_saved)
 DISCARD = Step("discard checkpoint", discard_checkpoint)
 

@@ -127,6 +127,7 @@ class _Site:
         self._world = World(world_rng, story.faults, lambda _: Capacity(800, 8192, 100_000))
         self._engine: Engine | None = None
         self._up = asyncio.Event()
+        self._last_life = asyncio.Event()
         self._removed = 0
 
     async def live(self) -> None:
@@ -152,6 +153,7 @@ class _Site:
             await self._one_life(life)
             self._report.crashes += 1
             await asyncio.sleep(self._rng.uniform(1, 60))
+        self._last_life.set()
         await self._one_life(None)
 
     async def _one_life(self, seconds: float | None) -> None:
@@ -206,10 +208,6 @@ class _Site:
                     cause="f", actor=ENGINE, name=f"h{number}", im_mad="sim", vm_mad="sim"
                 ),
             )
-        image = parse('NAME="os" PATH="/os.qcow2" SIZE="100"')
-        await self._until_named(
-            Kind.IMAGE, "os", AllocateImage(cause="f", actor=ENGINE, template=image, datastore_id=1)
-        )
         size = self._story.vms
         network = parse(
             f'NAME="net" VN_MAD="nat" AR=[TYPE="IP4", IP="10.0.0.2", SIZE="{size}"] '
@@ -234,23 +232,18 @@ class _Site:
             await asyncio.sleep(5)
 
     async def _until_image_ready(self) -> None:
-        while True:
-            view = self._view()
-            image = None if view is None else view.images.get(view.by_name(Kind.IMAGE, "os") or 0)
-            if image is not None and image.status is ImageStatus.READY:
-                return
-            if image is not None and image.status is ImageStatus.ERROR:
-                self._world.image_files.clear()
-                await self._reset_image(image.id)
-            await asyncio.sleep(5)
-
-    async def _reset_image(self, image_id: int) -> None:
         """An image in error is of no use: another one takes its place."""
-        await self._ask(DeleteObject(cause="f", actor=ENGINE, kind=Kind.IMAGE, id=image_id))
-        await asyncio.sleep(60)
-        image = parse('NAME="os" PATH="/os.qcow2" SIZE="100"')
-        message = AllocateImage(cause="f", actor=ENGINE, template=image, datastore_id=1)
-        await self._until_named(Kind.IMAGE, "os", message)
+        template = parse('NAME="os" PATH="/os.qcow2" SIZE="100"')
+        wanted = AllocateImage(cause="f", actor=ENGINE, template=template, datastore_id=1)
+        status = None
+        while status is not ImageStatus.READY:
+            image_id = await self._until_named(Kind.IMAGE, "os", wanted)
+            view = self._view()
+            image = None if view is None else view.images.get(image_id)
+            status = None if image is None else image.status
+            if status is ImageStatus.ERROR:
+                await self._ask(DeleteObject(cause="f", actor=ENGINE, kind=Kind.IMAGE, id=image_id))
+            await asyncio.sleep(5)
 
     async def _user(self, number: int, rng: random.Random) -> None:
         await asyncio.sleep(rng.uniform(0, 600))
@@ -297,6 +290,7 @@ class _Site:
         """Until the last late effect has come and the timers have had their turns on a sound
         engine."""
         await asyncio.sleep(max(self._story.faults.late_s[1], 600.0) + 3600.0)
+        await self._last_life.wait()
         await self._up.wait()
         self._world.faults = Faults()
         await asyncio.sleep(20 * self._story.limits.monitor_period_s)

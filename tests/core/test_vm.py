@@ -295,6 +295,45 @@ def test_a_paused_domain_is_shown_as_an_error_and_stays_running() -> None:
     assert "no space left" in (site.state.vms[vm_id].error or "")
 
 
+def test_a_start_that_may_still_happen_keeps_its_room_for_a_while() -> None:
+    site, vm_id = site_with(S.BOOT)
+    site.settle(Kind.VM, vm_id, UNKNOWN)
+    usage = site.state.host_usage(1)
+
+    def see_absent() -> VmStatus:
+        vm = site.state.vms[vm_id]
+        site.do(DomainSeen(cause="m", vm_id=vm_id, gen=vm.gen, host_id=1, state=DomainState.ABSENT))
+        return site.state.vms[vm_id].status
+
+    assert see_absent() is S.UNKNOWN
+    assert site.state.host_usage(1) == usage
+    site.now += life.LATE_EFFECT_S
+    assert see_absent() is S.POWEROFF
+
+
+@pytest.mark.parametrize("status", [S.RUNNING, S.UNKNOWN], ids=lambda s: s.name)
+def test_a_save_whose_answer_was_lost_is_a_suspension(status: VmStatus) -> None:
+    site, vm_id = site_with(status)
+    vm = site.state.vms[vm_id]
+    site.do(DomainSeen(cause="m", vm_id=vm_id, gen=vm.gen, host_id=1, state=DomainState.SAVED))
+    after = site.state.vms[vm_id]
+    assert (after.status, after.checkpoint) == (S.SUSPENDED, 0)
+
+
+def test_a_resume_goes_on_from_the_stay_that_was_saved_however_often_it_fails() -> None:
+    site = Site().furnished()
+    vm_id = site.running()
+    site.do(command("suspend", vm_id))
+    site.settle(Kind.VM, vm_id)
+    for _ in range(2):
+        site.do(command("resume", vm_id))
+        site.settle(Kind.VM, vm_id, FAILED)
+        assert site.state.vms[vm_id].checkpoint == 0
+    site.do(command("resume", vm_id))
+    site.settle(Kind.VM, vm_id)
+    assert site.state.vms[vm_id].checkpoint is None
+
+
 def recover(vm_id: int, operation: RecoverOperation) -> RecoverVm:
     return RecoverVm(cause="r", actor=ENGINE, vm_id=vm_id, operation=operation)
 

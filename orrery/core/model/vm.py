@@ -98,6 +98,10 @@ class Vm(Owned, frozen=True, kw_only=True):
     deploy_id: str | None = None
     hard: bool = False
     """The shutdown in flight is a hard one (destroy)."""
+    checkpoint: int | None = None
+    """The stay (its seq) whose memory is on disk: what a resume goes on from."""
+    unsettled_until: float | None = None
+    """Until then a start whose outcome nobody knows may still happen: it keeps its room."""
     error: str | None = None
     sched_message: str | None = None
     template_id: int | None = None
