@@ -79,8 +79,6 @@ class Monitor:
                 self.poll_soon(obj.id)
         for key in commit.deleted:
             self.last.pop(key, None)
-            if key[0] is Kind.HOST:
-                self._fleet.forget(key[1])
 
     def poll_soon(self, host_id: int) -> None:
         """A hint (a driver's event) that a host is worth a look now."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from orrery.core.messages import Done, Outcome
 from orrery.core.model.host import Host
+from orrery.core.model.kinds import Kind
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
@@ -39,6 +40,8 @@ class Reconciler:
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._applied: dict[int, HostNetwork] = {}
         self._dirty: set[int] = set()
+        self._hosts: dict[int, Host] = dict(view.hosts)
+        self._gone: list[Host] = []
         self._wake = asyncio.Event()
         self.removed = 0
         """Leftovers removed since the start."""
@@ -51,7 +54,12 @@ class Reconciler:
                 self._dirty.add(obj.history[-1].host_id)
             elif isinstance(obj, VirtualNetwork | SecurityGroup):
                 self._dirty.update(self._view.hosts)
-        if self._dirty:
+            elif isinstance(obj, Host):
+                self._hosts[obj.id] = obj
+        for kind, object_id in commit.deleted:
+            if kind is Kind.HOST and object_id in self._hosts:
+                self._gone.append(self._hosts.pop(object_id))
+        if self._dirty or self._gone:
             self._wake.set()
 
     async def apply_network(self, host_id: int) -> Outcome:
@@ -80,9 +88,23 @@ class Reconciler:
                 self._applied.clear()
                 self._dirty.update(self._view.hosts)
             self._wake.clear()
+            while self._gone:
+                await self._leave(self._gone.pop())
             hosts, self._dirty = self._dirty, set()
             for host_id in sorted(hosts):
                 await self._apply_quietly(host_id)
+
+    async def _leave(self, host: Host) -> None:
+        """A host that is deleted keeps nothing of ours."""
+        self._applied.pop(host.id, None)
+        try:
+            async with asyncio.timeout(self._limits.monitor_timeout_s):
+                outcome = await self._fleet.drivers(host).network.clear(self._view.engine_id)
+            if not isinstance(outcome, Done):
+                log.warning("host %s: its network stays: %s", host.name, outcome.message)
+        except Exception as error:  # a host may be deleted because it is broken
+            log.warning("host %s: its network stays: %s", host.name, error)
+        self._fleet.forget(host.id)
 
     async def _apply_quietly(self, host_id: int) -> None:
         host = self._view.hosts.get(host_id)
