@@ -18,6 +18,7 @@ from orrery.core.numbers import whole
 from orrery.core.objects import check_expressions
 from orrery.core.status import VmStatus
 from orrery.core.template import Template, split
+from orrery.core.vm_attributes import check_attributes
 from orrery.core.vm_disks import build_disks, context_target
 from orrery.core.vm_nics import build_nics
 
@@ -96,6 +97,7 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
     template, actor = message.template, message.actor
     refuse_restricted(template, actor)
     refuse_bare_lists(template)
+    check_attributes(template)
     vm_id = view.next_id(Kind.VM)
     check_expressions(template)
     stored = view.templates.get(-1 if message.template_id is None else message.template_id)
