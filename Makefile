@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 
 BIN := .venv/bin
-PROGRAMS := tools/guest-image tools/demo tools/man-pages
 FAST_TESTS := $(wildcard tests/core tests/sched tests/engine tests/store tests/api tests/cli)
 NOT_FAST := -m "not real and not browser and not slow"
 
@@ -25,8 +24,8 @@ demo: setup ## the life of a guest on this machine; KEEP=1 leaves it running
 	@tools/demo $(if $(KEEP),--keep)
 
 lint: setup-dev ## format, style, types and import rules
-	$(BIN)/ruff format --check . $(PROGRAMS)
-	$(BIN)/ruff check . $(PROGRAMS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -43,8 +42,8 @@ bench: setup-dev ## measure, and compare with the budget
 	$(BIN)/python -m bench
 
 format: setup-dev ## rewrite the code in house style
-	$(BIN)/ruff format . $(PROGRAMS)
-	$(BIN)/ruff check --fix . $(PROGRAMS)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
