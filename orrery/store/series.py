@@ -13,6 +13,7 @@ import msgspec
 
 from orrery.core.model.kinds import Kind
 from orrery.ports.store import Sample
+from orrery.store.sqlite import private
 
 KEPT_IN_MEMORY = 10_000
 DECODER = msgspec.json.Decoder(dict[str, float])
@@ -44,6 +45,7 @@ class SqliteSeries:
     """One row a sample."""
 
     def __init__(self, path: Path) -> None:
+        private(path)
         self._db = sqlite3.connect(path, isolation_level=None)
         for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -53,7 +55,6 @@ class SqliteSeries:
         )
         self._db.execute("CREATE INDEX IF NOT EXISTS sample_of ON sample (kind, id, at)")
         self._db.execute("CREATE INDEX IF NOT EXISTS sample_at ON sample (at)")
-        path.chmod(0o600)
 
     async def append(self, samples: Sequence[Sample]) -> None:
         rows = [(s.kind.value, s.id, s.at, ENCODER.encode(s.values).decode()) for s in samples]

@@ -29,6 +29,20 @@ SET_META = (
 )
 
 
+REMEDIES = (
+    ("locked", "is in use by another engine: stop it, or give another --home"),
+    ("not a database", "is not a database of this engine: move it away, or give another --home"),
+    ("No such file", "cannot be made: its directory does not exist"),
+    ("Permission denied", "cannot be opened: this user may not write there"),
+)
+
+
+def private(path: Path) -> None:
+    """The file for its owner's eyes, before SQLite makes others with the same mode beside it."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+
+
 class SqliteStore:
     """`path` is the database file; its directory must exist.
 
@@ -49,18 +63,22 @@ class SqliteStore:
         """Open and migrate; a new database gets this engine id.
 
         Raises:
-            Unavailable: another engine holds the file, or a newer version wrote it.
+            Unavailable: another engine holds the file, a newer version wrote it, or it is no
+            database at all.
         """
-        self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0.2)
         try:
+            private(self._path)
+            self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0.2)
             self._set_up(engine_id)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
+        except (OSError, sqlite3.DatabaseError) as error:
+            await self.close()
+            remedy = next((text for words, text in REMEDIES if words in str(error)), None)
+            if remedy is None:
                 raise
-            raise Unavailable(
-                f"{self._path} is in use by another engine: stop it, or give another --home"
-            ) from error
-        self._path.chmod(0o600)
+            raise Unavailable(f"{self._path} {remedy}") from error
+        except BaseException:
+            await self.close()
+            raise
 
     def _set_up(self, engine_id: str) -> None:
         for pragma in (
@@ -161,7 +179,10 @@ class SqliteStore:
         return int(self.db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
 
     async def prune_records(self, before: float) -> int:
-        return self.db.execute("DELETE FROM record WHERE at < ?", (before,)).rowcount
+        """The newest record stays whatever its age: its number is where the next ones go on."""
+        newest = "(SELECT max(seq) FROM record)"
+        sql = f"DELETE FROM record WHERE at < ? AND seq < {newest}"  # noqa: S608 - no input in it
+        return self.db.execute(sql, (before,)).rowcount
 
     async def close(self) -> None:
         if self._db is not None:
