@@ -29,6 +29,10 @@ class Monitoring:
         self._engine = engine
         self._values: dict[tuple[Kind, int], tuple[Sample, Values]] = {}
 
+    @property
+    def revision(self) -> int:
+        return self._engine.monitor.revision
+
     def last_vm(self, vm_id: int) -> Values | None:
         return self._last(Kind.VM, vm_id)
 

@@ -71,6 +71,8 @@ class Monitor:
         self._soon: set[int] = set()
         self._polling: set[int] = set()
         self.last: dict[tuple[Kind, int], Sample] = {}
+        self.revision = 0
+        """Grows with every change of `last`: tells whether an answer made from it is still good."""
 
     def on_commit(self, commit: Commit) -> None:
         """A new or re-enabled host is asked at once; a deleted one is forgotten."""
@@ -79,6 +81,7 @@ class Monitor:
                 self.poll_soon(obj.id)
         for key in commit.deleted:
             self.last.pop(key, None)
+            self.revision += 1
 
     def poll_soon(self, host_id: int) -> None:
         """A hint (a driver's event) that a host is worth a look now."""
@@ -200,6 +203,7 @@ class Monitor:
             if self._is_ours(found) and found.vm_id is not None
         )
         fresh = [sample for sample in samples if self._is_fresh(sample)]
+        self.revision += 1
         for sample in fresh:
             self.last[sample.kind, sample.id] = sample
         await self._series.append(fresh)
@@ -222,6 +226,7 @@ class Monitor:
             if isinstance(outcome, Done):
                 values: dict[str, Any] = outcome.result
                 numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+                self.revision += 1
                 self.last[Kind.DATASTORE, datastore.id] = Sample(
                     Kind.DATASTORE, datastore.id, now, numbers
                 )

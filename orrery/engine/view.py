@@ -70,6 +70,8 @@ class State:
         self.revision = 0
         """Grows with every change of anything: tells whether a picture made earlier is still
         whole."""
+        self.names_revision = 0
+        self._host_revisions: dict[int, int] = defaultdict(int)
         self._names: dict[Kind, dict[str, set[int]]] = {kind: {} for kind in Kind}
         self._on_host: dict[int, set[int]] = defaultdict(set)
         self._usage: dict[int, Capacity] = {}
@@ -94,6 +96,8 @@ class State:
 
     def apply(self, decision: Decision) -> None:
         """Make the decision's changes."""
+        if not (decision.put or decision.delete or decision.actions or decision.settled):
+            return
         self.revision += 1
         for obj in decision.put:
             self._put(obj)
@@ -117,6 +121,7 @@ class State:
         if old is None or old.name != obj.name:
             if old is not None:
                 self._forget_name(kind, old)
+                self.names_revision += 1
             self._names[kind].setdefault(obj.name, set()).add(obj.id)
         if isinstance(obj, Image):
             self._datastore_images[obj.datastore_id].add(obj.id)
@@ -129,6 +134,7 @@ class State:
             self._index_vm(old, None)
             return
         self._forget_name(kind, old)
+        self.names_revision += 1
         if isinstance(old, Image):
             self._datastore_images[old.datastore_id].discard(object_id)
 
@@ -158,10 +164,12 @@ class State:
         after = None if new is None else new.host_id
         if before is not None:
             self._usage.pop(before, None)
+            self._host_revisions[before] += 1
             if old is not None and before != after:
                 self._on_host[before].discard(old.id)
         if after is not None and new is not None:
             self._usage.pop(after, None)
+            self._host_revisions[after] += 1
             self._on_host[after].add(new.id)
 
     def _hold(self, vm: Vm) -> None:
@@ -214,6 +222,9 @@ class State:
                 cpu += vm.capacity.cpu_pct
                 memory += vm.capacity.memory_mib
         return Capacity(cpu, memory, disk) if cpu or memory or disk else NOTHING
+
+    def host_revision(self, host_id: int) -> int:
+        return self._host_revisions.get(host_id, 0)
 
     def vms_on(self, host_id: int) -> Set[int]:
         return self._on_host.get(host_id, NOBODY)

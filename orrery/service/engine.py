@@ -37,6 +37,11 @@ class Engine(Struct, frozen=True):
 class Monitoring(Protocol):
     """The newest numbers in memory, older ones from wherever they are kept."""
 
+    @property
+    def revision(self) -> int:
+        """Grows whenever one of the newest numbers changes."""
+        ...
+
     def last_vm(self, vm_id: int) -> Values | None:
         """CPU (percent of one core), MEMORY (KiB), NETRX, NETTX, DISKRDBYTES, DISKWRBYTES,
         DISKRDIOPS, DISKWRIOPS.

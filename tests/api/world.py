@@ -75,6 +75,13 @@ class Numbers:
     hosts: dict[int, Mapping[str, float]] = field(default_factory=dict)
     datastores: dict[int, Mapping[str, float]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    asked: int = 0
+
+    @property
+    def revision(self) -> int:
+        """Another one each time: the dictionaries may have been changed."""
+        self.asked += 1
+        return self.asked
 
     def last_vm(self, vm_id: int) -> Mapping[str, float] | None:
         return self.vms.get(vm_id)

@@ -6,13 +6,15 @@ Reads the view and the monitoring numbers; decides nothing about who may see wha
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
+
 from orrery.api.xml import host as host_xml
 from orrery.api.xml import monitoring as monitoring_xml
 from orrery.api.xml import network as network_xml
 from orrery.api.xml import storage as storage_xml
 from orrery.api.xml import users as users_xml
 from orrery.api.xml import vm as vm_xml
-from orrery.api.xml.fragments import Fragments, Pieces, escaped
+from orrery.api.xml.fragments import Entry, Fragments, Moment, Pieces, Shelf, escaped
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
@@ -27,10 +29,19 @@ Answer = list[bytes]
 
 NEVER_POLLED = b"0"
 NO_NUMBERS = escaped("<MONITORING/>")
+VM_POOL, VM_POOL_END = escaped("<VM_POOL>"), escaped("</VM_POOL>")
 
 
 def whole(document: str) -> Answer:
     return [escaped(document)]
+
+
+class KnownHost(Struct, frozen=True):
+    """A host's pieces, and when they were good: (moment, the host's revision)."""
+
+    host: Host
+    seen: tuple[Moment, int]
+    pieces: Pieces
 
 
 class Documents:
@@ -40,52 +51,61 @@ class Documents:
         self._view = view
         self._monitoring = monitoring
         self._made = Fragments()
+        self._short = Shelf(vm_xml.short, b"")
+        self._full = Shelf(vm_xml.full, NO_NUMBERS)
+        self._hosts: dict[int, KnownHost] = {}
+        self._now: Moment = (-1, -1)
 
     # --- VMs
 
     def vm(self, vm: Vm) -> Answer:
-        answer: Answer = []
-        self._add_full(vm, answer)
-        return answer
+        return self._vms(self._full, (vm,))
 
     def vm_pool(self, vms: Iterable[Vm]) -> Answer:
         """The short form."""
-        view, made, last = self._view, self._made, self._monitoring.last_vm
-        answer = [escaped("<VM_POOL>")]
-        for vm in vms:
-            head, middle, tail = made.of("vm", vm, vm_xml.names_of(vm, view), vm_xml.short)
-            values = last(vm.id)
-            if values:
-                numbers = made.numbers(vm.id, values, monitoring_xml.vm_values)
-                answer += (head, numbers.polled, middle, numbers.element, tail)
-            else:
-                answer += (head, NEVER_POLLED, middle, tail)
-        answer.append(escaped("</VM_POOL>"))
-        return answer
+        return [VM_POOL, *self._vms(self._short, vms), VM_POOL_END]
 
     def vm_pool_extended(self, vms: Iterable[Vm]) -> Answer:
-        answer = [escaped("<VM_POOL>")]
+        return [VM_POOL, *self._vms(self._full, vms), VM_POOL_END]
+
+    def _vms(self, shelf: Shelf[Vm], vms: Iterable[Vm]) -> Answer:
+        """The hottest loop of all: nothing is called for what is still good."""
+        answer: Answer = []
+        known, moment = shelf.entries, self._moment()
         for vm in vms:
-            self._add_full(vm, answer)
-        answer.append(escaped("</VM_POOL>"))
+            entry = known.get(vm.id)
+            if entry is None or entry.obj is not vm or entry.moment is not moment:
+                entry = self._refreshed(shelf, vm, moment)
+            answer += entry.pieces
         return answer
 
-    def _add_full(self, vm: Vm, answer: Answer) -> None:
-        names = vm_xml.names_of(vm, self._view)
-        head, middle, tail = self._made.of("vm-full", vm, names, vm_xml.full)
-        values = self._monitoring.last_vm(vm.id)
-        if values:
-            numbers = self._made.numbers(vm.id, values, monitoring_xml.vm_values)
-            answer += (head, numbers.polled, middle, numbers.element, tail)
-        else:
-            answer += (head, NEVER_POLLED, middle, NO_NUMBERS, tail)
+    def _moment(self) -> Moment:
+        """The same object for as long as no name and no number has changed."""
+        now = (self._view.names_revision, self._monitoring.revision)
+        if now != self._now:
+            self._now = now
+        return self._now
+
+    def _refreshed(self, shelf: Shelf[Vm], vm: Vm, moment: Moment) -> Entry[Vm]:
+        values = self._monitoring.last_vm(vm.id) or None
+        entry = shelf.cut(vm, vm_xml.names_of(vm, self._view))
+        if entry.values is not values or not entry.pieces:
+            entry.values = values
+            head, middle, tail = entry.cuts
+            if values is None:
+                entry.pieces = (head, NEVER_POLLED, middle, shelf.no_numbers, tail)
+            else:
+                numbers = self._made.numbers(vm.id, values, monitoring_xml.vm_values)
+                entry.pieces = (head, numbers.polled, middle, numbers.element, tail)
+        entry.moment = moment
+        return entry
 
     def accounting(self, stays: Sequence[tuple[Vm, HistoryRecord]]) -> Answer:
         """Every stay with its VM."""
         answer = [escaped("<HISTORY_RECORDS>")]
         for vm, stay in stays:
             answer.append(escaped(f"<HISTORY>{vm_xml.stay(vm, stay)}"))
-            self._add_full(vm, answer)
+            answer += self.vm(vm)
             answer.append(escaped("</HISTORY>"))
         answer.append(escaped("</HISTORY_RECORDS>"))
         return answer
@@ -102,6 +122,16 @@ class Documents:
         return pool("HOST_POOL", map(self._host, hosts))
 
     def _host(self, host: Host) -> Pieces:
+        """Usage and VMs are looked up again only when a VM on it changed."""
+        seen = (self._moment(), self._view.host_revision(host.id))
+        known = self._hosts.get(host.id)
+        if known is not None and known.host is host and known.seen == seen:
+            return known.pieces
+        pieces = self._host_pieces(host)
+        self._hosts[host.id] = KnownHost(host, seen, pieces)
+        return pieces
+
+    def _host_pieces(self, host: Host) -> Pieces:
         values = self._monitoring.last_host(host.id)
         facts = host_xml.host_facts(host, self._view, values)
         return self._made.of("host", host, facts, host_xml.host)

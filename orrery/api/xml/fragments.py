@@ -6,7 +6,7 @@ is equal.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +19,9 @@ F = TypeVar("F")
 
 Pieces = tuple[bytes, ...]
 
+Moment = tuple[int, int]
+"""Revisions of the names and of the monitoring numbers: while they stand, so does what shows them."""
+
 MAX_ENTRIES = 250_000
 
 
@@ -27,7 +30,7 @@ def escaped(document: str) -> bytes:
     return escape(document).encode()
 
 
-class Entry(Struct):
+class Known(Struct):
     obj: Entity
     facts: object
     pieces: Pieces
@@ -45,7 +48,7 @@ class Fragments:
     """Escaped pieces by (form, id)."""
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, int], Entry] = {}
+        self._entries: dict[tuple[str, int], Known] = {}
         self._numbers: dict[int, Numbers] = {}
 
     def of(self, form: str, obj: E, facts: F, render: Callable[[E, F], tuple[str, ...]]) -> Pieces:
@@ -56,7 +59,7 @@ class Fragments:
         pieces = tuple([escaped(piece) for piece in render(obj, facts)])
         if len(self._entries) >= MAX_ENTRIES:
             self._entries.clear()
-        self._entries[form, obj.id] = Entry(obj, facts, pieces)
+        self._entries[form, obj.id] = Known(obj, facts, pieces)
         return pieces
 
     def numbers(
@@ -72,3 +75,35 @@ class Fragments:
             self._numbers.clear()
         self._numbers[vm_id] = fresh
         return fresh
+
+
+class Entry(Struct, Generic[E]):
+    """One object on a shelf: the pieces of its form with the numbers between, while `moment` is
+    the present one; the cuts alone, while the object and the names are the same."""
+
+    obj: E
+    facts: object
+    cuts: Pieces
+    moment: Moment | None = None
+    values: Values | None = None
+    pieces: Pieces = ()
+
+
+class Shelf(Generic[E]):
+    """One form of all objects of a kind, cut where monitoring numbers go."""
+
+    def __init__(self, render: Callable[[E, F], tuple[str, ...]], no_numbers: bytes) -> None:
+        self._render: Callable[[E, object], tuple[str, ...]] = render  # type: ignore[assignment]
+        self.no_numbers = no_numbers
+        self.entries: dict[int, Entry[E]] = {}
+
+    def cut(self, obj: E, facts: object) -> Entry[E]:
+        """The entry of an object; rendered again only when it or its facts changed."""
+        entry = self.entries.get(obj.id)
+        if entry is not None and entry.obj is obj and entry.facts == facts:
+            return entry
+        cuts = tuple([escaped(piece) for piece in self._render(obj, facts)])
+        if len(self.entries) >= MAX_ENTRIES:
+            self.entries.clear()
+        entry = self.entries[obj.id] = Entry(obj, facts, cuts)
+        return entry

@@ -1,14 +1,19 @@
 """One XML-RPC request, from body to body: decode, authenticate, bind, run, encode. Knows no
 method.
+
+What needs no waiting (a read from memory, by a caller who is known already) is answered without a
+task: `begin` gives bytes, or else what to await for them.
 """
 
 import asyncio
 import xmlrpc.client
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
 from orrery.api.xmlrpc import hosts, networks, storage, system, users, vms
+from orrery.api.xmlrpc.answers import Answers
 from orrery.api.xmlrpc.method import (
     CODES,
     OF_CREATION,
@@ -20,14 +25,13 @@ from orrery.api.xmlrpc.method import (
     bind,
     signature_of,
 )
+from orrery.api.xmlrpc.plain_call import read_call
 from orrery.api.xmlrpc_codec import (
     MISSING_PARAMETER,
     NO_SUCH_METHOD,
     WRONG_TYPE,
-    Call,
     Fault,
     Value,
-    decode_call,
     encode_failure,
     encode_fault,
     encode_success,
@@ -51,53 +55,87 @@ TIMEOUT_S = 60.0
 log = structlog.get_logger(__name__)
 
 
+Answering = bytes | Coroutine[Any, Any, bytes]
+
+
 class Rpc:
     """Answers requests. Never raises: whatever goes wrong is an answer."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._answers = Answers(api)
 
     async def answer(self, body: bytes, peer: str = "") -> bytes:
         """The body of the response to a request's body."""
+        answering = self.begin(body, peer)
+        return answering if isinstance(answering, bytes) else await answering
+
+    def begin(self, body: bytes, peer: str = "") -> Answering:
+        """The same, when it can be told at once; otherwise what to await for it."""
         try:
-            call = decode_call(body)
+            call = read_call(body)
             if call.method.startswith("system."):
                 return introspect(call.method, call.params)
             row = KNOWN.get(call.method)
             if row is None:
                 return undefined(call.method)
-            return await self._guarded(row, call, peer)
+            session = session_of(row, call.params)
+            actor = self._api.sessions.remembered(session) if row.is_immediate else None
+            if actor is not None:
+                return self._immediate(row, actor, call.params)
+            return self._waiting(row, session, call.params, peer)
         except Fault as error:
             return encode_fault(error.code, error.message)
 
-    async def _guarded(self, row: Method, call: Call, peer: str) -> bytes:
+    def _immediate(self, row: Method, actor: Actor, given: Sequence[Value]) -> bytes:
+        try:
+            return self._read(row, actor, given)
+        except Refused as error:
+            return failure(row, error)
+        except Fault:
+            raise
+        except Exception:
+            return broken(row)
+
+    async def _waiting(self, row: Method, session: str, given: Sequence[Value], peer: str) -> bytes:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                return encode(await self._call(row, call.params, peer))
+                actor = await self._api.sessions.authenticate(session, peer)
+                if row.is_immediate:
+                    return self._read(row, actor, given)
+                arguments = bind(row, given[1:])
+                return encode(await row.run(self._api, actor, **arguments))
         except Refused as error:
             return failure(row, error)
         except TimeoutError:
             return internal(row, f"no answer within {TIMEOUT_S:.0f} s; it may still be done: look")
-        except Fault:
-            raise
+        except Fault as error:
+            return encode_fault(error.code, error.message)
         except Exception:
-            log.exception("xmlrpc.failed", method=row.name)
-            return internal(row, "internal error: the daemon's log says more")
+            return broken(row)
 
-    async def _call(self, row: Method, given: Sequence[Value], peer: str) -> Result:
-        if not given:
-            raise Fault(
-                MISSING_PARAMETER,
-                f"Not enough parameters: one.{row.name} begins with a session string",
-            )
-        session = given[0]
-        if not isinstance(session, str):
-            raise Fault(
-                WRONG_TYPE, f"Parameter 1 (session) of one.{row.name} is not of type string"
-            )
-        actor: Actor = await self._api.sessions.authenticate(session, peer)
+    def _read(self, row: Method, actor: Actor, given: Sequence[Value]) -> bytes:
+        """The answer of a row that reads nothing but memory."""
         arguments = bind(row, given[1:])
-        return await row.run(self._api, actor, **arguments)
+        known = self._answers.find(row, actor, arguments)
+        if known is not None:
+            return known
+        answer = encode(row.run(self._api, actor, **arguments))
+        self._answers.keep(row, actor, arguments, answer)
+        return answer
+
+
+def session_of(row: Method, given: Sequence[Value]) -> str:
+    """The first parameter."""
+    if not given:
+        raise Fault(
+            MISSING_PARAMETER,
+            f"Not enough parameters: one.{row.name} begins with a session string",
+        )
+    session = given[0]
+    if not isinstance(session, str):
+        raise Fault(WRONG_TYPE, f"Parameter 1 (session) of one.{row.name} is not of type string")
+    return session
 
 
 def encode(result: Result) -> bytes:
@@ -139,6 +177,12 @@ def concerns_creation(error: Refused) -> bool:
 
 def is_template_error(error: Refused) -> bool:
     return not error.message.startswith("Wrong update type")
+
+
+def broken(row: Method) -> bytes:
+    """For the exception being handled, which nobody expected."""
+    log.exception("xmlrpc.failed", method=row.name)
+    return internal(row, "internal error: the daemon's log says more")
 
 
 def internal(row: Method, text: str) -> bytes:

@@ -16,7 +16,7 @@ async def allocate(
     return await hosts.allocate(api.engine, actor, name, im_mad, vm_mad, cluster)
 
 
-async def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one host."""
     return api.documents.host(hosts.get(api.engine.view, actor, oid))
 
@@ -32,7 +32,7 @@ async def monitoring(api: Api, actor: Actor, *, oid: int) -> Result:
     return api.documents.series(await api.monitoring.series(Kind.HOST, [host.id], 0.0))
 
 
-async def pool_info(api: Api, actor: Actor) -> Result:
+def pool_info(api: Api, actor: Actor) -> Result:
     """Lists hosts."""
     return api.documents.host_pool(hosts.listing(api.engine.view, actor))
 
@@ -58,7 +58,7 @@ async def cluster_allocate(api: Api, actor: Actor, *, name: str) -> Result:
     return await hosts.allocate_cluster(api.engine, actor, name)
 
 
-async def cluster_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def cluster_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one cluster."""
     return api.documents.cluster(hosts.get_cluster(api.engine.view, actor, oid))
 
@@ -68,7 +68,7 @@ async def cluster_add_host(api: Api, actor: Actor, *, oid: int, host: int) -> Re
     return await hosts.add_host(api.engine, actor, oid, host)
 
 
-async def cluster_pool(api: Api, actor: Actor) -> Result:
+def cluster_pool(api: Api, actor: Actor) -> Result:
     """Lists clusters."""
     return api.documents.cluster_pool(hosts.list_clusters(api.engine.view, actor))
 

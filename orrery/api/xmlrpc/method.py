@@ -2,8 +2,10 @@
 method.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from inspect import iscoroutinefunction
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,8 +19,12 @@ from orrery.service.users import TokenFactory
 Result = int | str | Answer
 """A number, a text, or the fragments of an XML document."""
 
-Run = Callable[..., Awaitable[Result]]
-"""(api, actor, *, parameters by name)"""
+Run = Callable[..., Any]
+"""(api, actor, *, parameters by name) -> Result, or an awaitable of one.
+
+A plain function reads memory and nothing else: it is answered without a task, and a pool's answer
+is remembered for as long as nothing changes. A coroutine may wait.
+"""
 
 
 class Api(Struct, frozen=True):
@@ -112,6 +118,12 @@ class Method(Struct, frozen=True):
     run: Run
     help: str
     creates: Creates | None = None
+    is_immediate: bool = False
+    """Answered from memory, without waiting for anything."""
+
+    @property
+    def is_pool(self) -> bool:
+        return self.is_immediate and "pool." in self.name
 
 
 def method(name: str, signature: str, run: Run, creates: Creates | None = None) -> Method:
@@ -120,7 +132,7 @@ def method(name: str, signature: str, run: Run, creates: Creates | None = None) 
     """
     parameters = tuple(parse_parameter(part) for part in signature.split())
     text = " ".join((run.__doc__ or "").partition("\n\n")[0].split())
-    return Method(name, parameters, run, text, creates)
+    return Method(name, parameters, run, text, creates, not iscoroutinefunction(run))
 
 
 def parse_parameter(written: str) -> Parameter:

@@ -12,7 +12,7 @@ async def allocate(api: Api, actor: Actor, *, template: str, cluster: int) -> Re
     return await networks.allocate(api.engine, actor, template, cluster)
 
 
-async def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one virtual network with every address in use."""
     return api.documents.network(networks.get(api.engine.view, actor, oid))
 
@@ -37,7 +37,7 @@ async def release(api: Api, actor: Actor, *, oid: int, template: str) -> Result:
     return await networks.hold(api.engine, actor, oid, template, held=False)
 
 
-async def pool_info(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
+def pool_info(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
     """Lists virtual networks."""
     return api.documents.network_pool(networks.listing(api.engine.view, actor, flag, start, end))
 
@@ -47,12 +47,12 @@ async def group_allocate(api: Api, actor: Actor, *, template: str) -> Result:
     return await networks.allocate_security_group(api.engine, actor, template)
 
 
-async def group_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def group_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one security group."""
     return api.documents.security_group(networks.get_security_group(api.engine.view, actor, oid))
 
 
-async def group_pool(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
+def group_pool(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
     """Lists security groups."""
     return api.documents.security_group_pool(
         networks.list_security_groups(api.engine.view, actor, flag, start, end)

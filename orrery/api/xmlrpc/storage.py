@@ -14,7 +14,7 @@ async def allocate(
     return await images.allocate(api.engine, actor, template, datastore)
 
 
-async def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one image."""
     return api.documents.image(images.get(api.engine.view, actor, oid))
 
@@ -29,7 +29,7 @@ async def persistent(api: Api, actor: Actor, *, oid: int, persistent: bool) -> R
     return await images.set_persistent(api.engine, actor, oid, persistent=persistent)
 
 
-async def pool_info(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
+def pool_info(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
     """Lists images."""
     return api.documents.image_pool(images.listing(api.engine.view, actor, flag, start, end))
 
@@ -39,12 +39,12 @@ async def datastore_allocate(api: Api, actor: Actor, *, template: str, cluster: 
     return await images.allocate_datastore(api.engine, actor, template, cluster)
 
 
-async def datastore_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def datastore_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one datastore."""
     return api.documents.datastore(images.get_datastore(api.engine.view, actor, oid))
 
 
-async def datastore_pool(api: Api, actor: Actor) -> Result:
+def datastore_pool(api: Api, actor: Actor) -> Result:
     """Lists datastores."""
     return api.documents.datastore_pool(images.list_datastores(api.engine.view, actor))
 

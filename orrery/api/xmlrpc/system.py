@@ -75,32 +75,32 @@ LATER = {
 """Methods of OpenNebula that answer ACTION: known, but not in this version."""
 
 
-async def version(api: Api, actor: Actor) -> Result:
+def version(api: Api, actor: Actor) -> Result:
     """Tells the version of the API."""
     return VERSION
 
 
-async def config(api: Api, actor: Actor) -> Result:
+def config(api: Api, actor: Actor) -> Result:
     """Shows the settings, to administrators."""
     if not actor.is_admin:
         raise NotAuthorized(f"User [{actor.uid}] : Not authorized to perform ADMIN CONFIGURATION.")
     return whole(configuration(api.settings))
 
 
-async def zone_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def zone_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows the one zone, 0."""
     if oid != 0:
         raise NotFound(f"Error getting zone [{oid}].", object_kind="ZONE", object_id=oid)
     return whole(zone(api.endpoint))
 
 
-async def zones(api: Api, actor: Actor) -> Result:
+def zones(api: Api, actor: Actor) -> Result:
     """Lists the one zone."""
     return whole(zone_pool(api.endpoint))
 
 
 def empty(root: str) -> Run:
-    async def run(api: Api, actor: Actor) -> Result:
+    def run(api: Api, actor: Actor) -> Result:
         """Lists nothing: this version has no such objects."""
         return whole(f"<{root}/>")
 
@@ -108,7 +108,7 @@ def empty(root: str) -> Run:
 
 
 def later(name: str) -> Method:
-    async def run(api: Api, actor: Actor) -> Result:
+    def run(api: Api, actor: Actor) -> Result:
         """Is not available in this version."""
         raise not_available(f"Method one.{name}")
 

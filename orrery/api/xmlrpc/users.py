@@ -24,7 +24,7 @@ def group_ids(given: tuple[Value, ...]) -> tuple[int, ...]:
     return gids
 
 
-async def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one user; -1 is the caller."""
     return api.documents.user(users.get(api.engine.view, actor, oid))
 
@@ -39,17 +39,17 @@ async def login(api: Api, actor: Actor, *, name: str, token: str, valid: int, eg
     return await users.login(api.engine, actor, api.make_token, name, token, valid, egid) or " "
 
 
-async def pool_info(api: Api, actor: Actor) -> Result:
+def pool_info(api: Api, actor: Actor) -> Result:
     """Lists users."""
     return api.documents.user_pool(users.listing(api.engine.view, actor))
 
 
-async def group_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def group_info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one group; -1 is the caller's primary group."""
     return api.documents.group(users.get_group(api.engine.view, actor, oid))
 
 
-async def group_pool(api: Api, actor: Actor) -> Result:
+def group_pool(api: Api, actor: Actor) -> Result:
     """Lists groups."""
     return api.documents.group_pool(users.list_groups(api.engine.view, actor))
 

@@ -18,7 +18,7 @@ async def allocate(api: Api, actor: Actor, *, template: str, hold: bool) -> Resu
     return await vms.allocate(api.engine, actor, template, hold=hold)
 
 
-async def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
+def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
     """Shows one VM, also when it is done."""
     return api.documents.vm(vms.get(api.engine.view, actor, oid))
 
@@ -50,7 +50,7 @@ def wanted(flag: int, start: int, end: int, state: int, query: str) -> vms.VmFil
     return vms.VmFilter(flag=flag, start=start, end=end, state=state, query=query)
 
 
-async def pool_info(
+def pool_info(
     api: Api, actor: Actor, *, flag: int, start: int, end: int, state: int, query: str
 ) -> Result:
     """Lists VMs in their short form."""
@@ -58,7 +58,7 @@ async def pool_info(
     return api.documents.vm_pool(found)
 
 
-async def pool_extended(
+def pool_extended(
     api: Api, actor: Actor, *, flag: int, start: int, end: int, state: int, query: str
 ) -> Result:
     """Lists VMs in their full form."""
@@ -66,7 +66,7 @@ async def pool_extended(
     return api.documents.vm_pool_extended(found)
 
 
-async def pool_set(api: Api, actor: Actor, *, ids: str, extended: bool) -> Result:
+def pool_set(api: Api, actor: Actor, *, ids: str, extended: bool) -> Result:
     """Lists the VMs of the given ids."""
     found = vms.by_ids(api.engine.view, actor, ids)
     return api.documents.vm_pool_extended(found) if extended else api.documents.vm_pool(found)
@@ -98,7 +98,7 @@ def since_seconds(api: Api, seconds: int) -> float:
     return 0.0 if seconds < 0 else api.engine.clock.now() - seconds
 
 
-async def accounting(api: Api, actor: Actor, *, flag: int, since: int, until: int) -> Result:
+def accounting(api: Api, actor: Actor, *, flag: int, since: int, until: int) -> Result:
     """Lists every stay of VMs on hosts in an interval; -1 leaves an end open."""
     return api.documents.accounting(vms.stays(api.engine.view, actor, flag, since, until))
 
@@ -124,14 +124,12 @@ async def template_clone(api: Api, actor: Actor, *, oid: int, name: str, recursi
     return await templates.clone(api.engine, actor, oid, name, recursive=recursive)
 
 
-async def template_info(
-    api: Api, actor: Actor, *, oid: int, extended: bool, decrypt: bool
-) -> Result:
+def template_info(api: Api, actor: Actor, *, oid: int, extended: bool, decrypt: bool) -> Result:
     """Shows one stored template."""
     return api.documents.template(templates.get(api.engine.view, actor, oid))
 
 
-async def template_pool(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
+def template_pool(api: Api, actor: Actor, *, flag: int, start: int, end: int) -> Result:
     """Lists stored templates."""
     return api.documents.template_pool(templates.listing(api.engine.view, actor, flag, start, end))
 

@@ -37,6 +37,16 @@ class View(Protocol):
     @property
     def engine_id(self) -> str: ...
     @property
+    def revision(self) -> int:
+        """Grows with every change of anything: what was made of the view since is still whole."""
+        ...
+
+    @property
+    def names_revision(self) -> int:
+        """Grows when an object other than a VM is renamed or removed."""
+        ...
+
+    @property
     def vms(self) -> Mapping[int, Vm]: ...
     @property
     def hosts(self) -> Mapping[int, Host]: ...
@@ -71,6 +81,10 @@ class View(Protocol):
 
     def host_usage(self, host_id: int) -> Capacity:
         """What the VMs on that host hold."""
+        ...
+
+    def host_revision(self, host_id: int) -> int:
+        """Grows with every change of a VM on that host."""
         ...
 
     def vms_on(self, host_id: int) -> Set[int]:
