@@ -13,6 +13,7 @@ from pathlib import Path
 from orrery.config import default_home
 from orrery.core.errors import Refused
 from orrery.core.messages import ENGINE
+from orrery.core.status import HostStatus, ImageStatus
 from orrery.core.template import parse
 from orrery.daemon.serve import run
 from orrery.service import hosts, images, networks, templates, vms
@@ -34,6 +35,9 @@ DISK=[IMAGE="debian-12"] NIC=[NETWORK="private"] GRAPHICS=[TYPE="vnc"] CONTEXT=[
 DISK=[IMAGE="debian-12"] NIC=[NETWORK="private"] GRAPHICS=[TYPE="vnc"] CONTEXT=[NETWORK="YES"]
 """,
 )
+POLL_S = 0.1
+PATIENCE = 100
+
 VMS = (("web-1", "small"), ("web-2", "small"), ("database", "large"))
 
 
@@ -64,11 +68,13 @@ async def furnish(engine: Engine) -> None:
 
 
 async def start_vms(engine: Engine, ids: dict[str | None, int]) -> None:
-    """As soon as the image is ready; it is there at once in a simulated datastore."""
-    for _ in range(100):
-        if all(image.size_mib and image.status == 1 for image in engine.view.images.values()):
+    """As soon as hosts and image are ready, so that the VMs spread; in a simulation that is soon."""
+    for _ in range(PATIENCE):
+        if all(host.status is HostStatus.MONITORED for host in engine.view.hosts.values()) and all(
+            image.status is ImageStatus.READY for image in engine.view.images.values()
+        ):
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(POLL_S)
     for name, template in VMS:
         with contextlib.suppress(Refused):
             await vms.instantiate(engine, ENGINE, ids[template], Instantiation(name=name))
