@@ -137,6 +137,7 @@ def silent(host: Host, m: HostSilent, view: View, now: float) -> Decision:
 
 
 def set_status(host: Host, m: SetHostStatus, view: View, now: float) -> Decision:
+    """An operator takes it out of use, or into use again: it is looked at first."""
     if m.status not in WANTED:
         raise InvalidInput("STATUS", str(m.status), "is not known: 0 enable, 1 disable, 2 offline")
     wanted = WANTED[m.status]
@@ -148,6 +149,7 @@ def set_status(host: Host, m: SetHostStatus, view: View, now: float) -> Decision
 
 
 def delete(host: Host, m: DeleteObject, view: View, now: float) -> Decision:
+    """Only without VMs: nobody would look after them."""
     vms = view.vms_on(host.id)
     if vms:
         raise InUse(

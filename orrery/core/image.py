@@ -227,6 +227,7 @@ def checksum_of(template: Template) -> str | None:
 
 
 def registered(image: Image, m: Settled, view: View, now: float) -> Decision:
+    """Its data is in the datastore; size and format are those found there."""
     assert isinstance(m.outcome, Done)
     result = m.outcome.result
     size, form, checksum = result.get("size_mib"), result.get("format"), result.get("checksum")
@@ -243,11 +244,13 @@ def registered(image: Image, m: Settled, view: View, now: float) -> Decision:
 
 
 def registration_failed(image: Image, m: Settled, view: View, now: float) -> Decision:
+    """It was not fetched, or not removed: delete it, if need be again."""
     assert not isinstance(m.outcome, Done)
     return enter(image, S.ERROR, m, now, error=m.outcome.message)
 
 
 def deleted(image: Image, m: Settled, view: View, now: float) -> Decision:
+    """Its data is gone, and so is the image."""
     return Decision(
         delete=((Kind.IMAGE, image.id),),
         settled=((Kind.IMAGE, image.id),),
@@ -267,11 +270,13 @@ def refuse_while_used(image: Image, view: View) -> None:
 
 
 def delete(image: Image, m: DeleteObject, view: View, now: float) -> Decision:
+    """Only while no VM uses it. Its data is removed first."""
     refuse_while_used(image, view)
     return enter(image, S.DELETE, m, now)
 
 
 def enable(image: Image, m: EnableImage, view: View, now: float) -> Decision:
+    """Disabled, it is there but given to no VM; only while no VM uses it."""
     wanted = S.READY if m.enable else S.DISABLED
     if image.status is wanted:
         return Decision(result=image.id)
@@ -281,6 +286,7 @@ def enable(image: Image, m: EnableImage, view: View, now: float) -> Decision:
 
 
 def set_persistent(image: Image, m: SetImagePersistent, view: View, now: float) -> Decision:
+    """A persistent image keeps what its VM writes, and has one VM at a time."""
     refuse_while_used(image, view)
     if m.persistent and image.type in FILES:
         raise WrongState(f"An image of type {image.type.name} cannot be persistent")
