@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from orrery.config import default_home
+from orrery.config import Settings, default_home
 from orrery.core.errors import Refused
 from orrery.core.messages import ENGINE
 from orrery.core.status import HostStatus, ImageStatus
@@ -48,11 +48,11 @@ def up(argv: list[str]) -> int:
     return run(argv, "orrery up", defaults, furnish_and_greet)
 
 
-async def furnish_and_greet(engine: Engine, url: str) -> None:
+async def furnish_and_greet(settings: Settings, engine: Engine, url: str) -> None:
     """Sample objects on the first start, and a few words of where to go."""
     if not engine.view.hosts:
         await furnish(engine)
-    greet(engine, url)
+    greet(settings.home, engine, url)
 
 
 async def furnish(engine: Engine) -> None:
@@ -68,7 +68,7 @@ async def furnish(engine: Engine) -> None:
 
 
 async def start_vms(engine: Engine, ids: dict[str | None, int]) -> None:
-    """As soon as hosts and image are ready, so that the VMs spread; in a simulation that is soon."""
+    """As soon as hosts and image are ready, so that the VMs spread over all of them."""
     for _ in range(PATIENCE):
         if all(host.status is HostStatus.MONITORED for host in engine.view.hosts.values()) and all(
             image.status is ImageStatus.READY for image in engine.view.images.values()
@@ -80,8 +80,7 @@ async def start_vms(engine: Engine, ids: dict[str | None, int]) -> None:
             await vms.instantiate(engine, ENGINE, ids[template], Instantiation(name=name))
 
 
-def greet(engine: Engine, url: str) -> None:
-    home = Path(engine.view.datastores[0].base_path).parent.parent
+def greet(home: Path, engine: Engine, url: str) -> None:
     password = (home / "one_auth").read_text().strip().partition(":")[2]
     print(  # noqa: T201 - this is what the user came for
         f"""

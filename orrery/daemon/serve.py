@@ -42,7 +42,7 @@ from orrery.store.sqlite import SqliteStore
 
 log = structlog.get_logger("orrery.daemon")
 
-AfterStart = Callable[[Services, str], Awaitable[None]]
+AfterStart = Callable[[Settings, Services, str], Awaitable[None]]
 """Called once the engine serves, with the use cases' engine and the address."""
 
 
@@ -226,7 +226,7 @@ class Daemon:
             group.create_task(prune_records(engine, kept_s), name="pruning")
             self._announce(url)
             if self._after_start is not None:
-                await self._after_start(services, url)
+                await self._after_start(self._settings, services, url)
 
     async def _bootstrap(self, engine: Engine) -> Bootstrap:
         password_hash = ""
