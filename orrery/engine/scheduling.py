@@ -23,6 +23,9 @@ FREEING = frozenset({VmStatus.DONE, VmStatus.POWEROFF, VmStatus.SUSPENDED, VmSta
 """Statuses whose entry may give another VM room, or is itself a VM that waits."""
 
 
+REST_MAX_S = 2.0
+
+
 class Scheduling:
     """Plans at once when there is news; many changes in one commit make one plan."""
 
@@ -57,7 +60,18 @@ class Scheduling:
                 pass
             self._wake.clear()
             if self._view.vms_pending():
-                wake_at = await self._plan()
+                wake_at = await self._plan_within_bounds()
+
+    async def _plan_within_bounds(self) -> float | None:
+        """A plan, and then a rest as long as it took: planning never takes more than half a core.
+
+        News that comes meanwhile is planned for together.
+        """
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        wake_at = await self._plan()
+        await asyncio.sleep(min(loop.time() - begin, REST_MAX_S))
+        return wake_at
 
     async def _plan(self) -> float | None:
         made = self._planner(self._view, self._clock.now())

@@ -5,6 +5,7 @@ before the commit that demands it, and nobody is told of a change before it is d
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -12,13 +13,15 @@ from msgspec.structs import replace
 
 from orrery.core.decide import decide, expand
 from orrery.core.errors import Refused, Unavailable
-from orrery.core.messages import Decision, Message, Record
+from orrery.core.messages import Command, Decision, Message, Record
 from orrery.core.model.action import Action
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import Object
 from orrery.engine.view import KINDS, State
 from orrery.ports.clock import Clock
 from orrery.ports.store import Batch, Store
+
+log = logging.getLogger(__name__)
 
 Request = tuple[Message, asyncio.Future[int | None]]
 
@@ -155,10 +158,25 @@ class Writer:
         now = self._clock.now()
         made = []
         for part in expand(message):
-            decision = decide(part, self._working, now)
+            decision = self._decide_part(part, now)
             self._working.apply(decision)
             made.append(decision)
         return made
+
+    def _decide_part(self, part: Message, now: float) -> Decision:
+        """Nothing is applied yet: what goes wrong over a command costs only its caller.
+
+        A broken invariant, or an error over an event, is the engine's own and ends it.
+        """
+        try:
+            return decide(part, self._working, now)
+        except (Refused, AssertionError):
+            raise
+        except Exception as error:
+            if not isinstance(part, Command):
+                raise
+            log.exception("%s cannot be decided", type(part).__name__)
+            raise Refused(f"Internal error: {type(error).__name__}: {error}") from error
 
     async def _commit(self, changes: Changes, decisions: list[Decision]) -> None:
         batch = Batch(

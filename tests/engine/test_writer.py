@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from orrery.core.errors import InvalidInput, NotFound, Unavailable
+from orrery.core.errors import InvalidInput, NotFound, Refused, Unavailable
 from orrery.core.messages import (
     ENGINE,
     AllocateVm,
@@ -18,6 +18,7 @@ from orrery.core.messages import (
 )
 from orrery.core.model.kinds import Kind
 from orrery.core.template import parse
+from orrery.engine import writer as writer_module
 from orrery.engine.view import State
 from orrery.engine.writer import Commit, Writer
 from orrery.ports.store import Batch, Loaded
@@ -205,5 +206,31 @@ def test_a_caller_that_goes_away_does_not_stop_the_change() -> None:
         task.cancel()
         await writer.submit(allocate())
         assert sum(len(batch.put) for batch in store.batches) == 2
+
+    with_writer(story)
+
+
+def test_an_error_of_ours_over_a_command_costs_only_its_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decide = writer_module.decide
+
+    def broken(message: object, view: object, now: float) -> object:
+        if isinstance(message, HoldVm):
+            raise KeyError("no such thing")
+        return decide(message, view, now)  # type: ignore[arg-type] # passed on
+
+    monkeypatch.setattr(writer_module, "decide", broken)
+
+    async def story(writer: Writer, store: Notebook) -> None:
+        good, bad = await asyncio.gather(
+            writer.submit(allocate()),
+            writer.submit(HoldVm(cause="t", actor=ENGINE, vm_id=0)),
+            return_exceptions=True,
+        )
+        assert good == 0
+        assert isinstance(bad, Refused)
+        assert "Internal error" in str(bad)
+        assert await writer.submit(allocate()) == 1
 
     with_writer(story)
