@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import pytest
 
+from orrery.core.decide import decide
 from orrery.core.errors import InvalidInput, NotFound, Refused, Unavailable
 from orrery.core.messages import (
     ENGINE,
@@ -213,8 +214,6 @@ def test_a_caller_that_goes_away_does_not_stop_the_change() -> None:
 def test_an_error_of_ours_over_a_command_costs_only_its_caller(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    decide = writer_module.decide
-
     def broken(message: object, view: object, now: float) -> object:
         if isinstance(message, HoldVm):
             raise KeyError("no such thing")
