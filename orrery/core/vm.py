@@ -133,12 +133,10 @@ def record(vm: Vm, what: str, message: Message, now: float, **body: Any) -> Reco
 
 
 def hold(vm: Vm, m: HoldVm, view: View, now: float) -> Decision:
-    """It is not placed until it is released."""
     return enter(vm, S.HOLD, m, now, sched_message=None)
 
 
 def release(vm: Vm, m: ReleaseVm, view: View, now: float) -> Decision:
-    """It waits for a place again."""
     return enter(vm, S.PENDING, m, now)
 
 
@@ -243,12 +241,10 @@ def harden_shutdown(vm: Vm, m: TerminateVm, view: View, now: float) -> Decision:
 
 
 def terminate_at_rest(vm: Vm, m: TerminateVm, view: View, now: float) -> Decision:
-    """There is no domain to end: its disks are taken away."""
     return enter(vm, S.EPILOG, m, now, history=marked(vm, estime=now))
 
 
 def terminate_waiting(vm: Vm, m: TerminateVm, view: View, now: float) -> Decision:
-    """It is on no host: done at once."""
     return enter(vm, S.DONE, m, now, etime=now, sched_message=None)
 
 
@@ -277,12 +273,10 @@ def reboot(vm: Vm, m: RebootVm, view: View, now: float) -> Decision:
 
 
 def prolog_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its disks are in place: it can start."""
     return enter(vm, S.BOOT, m, now, history=marked(vm, petime=now, rstime=now))
 
 
 def boot_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its domain runs."""
     result = m.outcome.result if isinstance(m.outcome, Done) else {}
     deploy_id = result.get("deploy_id") or vm.deploy_id or f"one-{vm.id}"
     return enter(vm, S.RUNNING, m, now, deploy_id=str(deploy_id), error=None, checkpoint=None)
@@ -296,17 +290,14 @@ def save_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 
 def poweroff_done(vm: Vm, m: Message, view: View, now: float) -> Decision:
-    """Its domain is gone; its disks stay."""
     return enter(vm, S.POWEROFF, m, now, history=closed(vm, m, now, retime=now), error=None)
 
 
 def shutdown_done(vm: Vm, m: Message, view: View, now: float) -> Decision:
-    """Its domain is gone: its disks are next."""
     return enter(vm, S.EPILOG, m, now, history=marked(vm, retime=now, estime=now), error=None)
 
 
 def epilog_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its disks are where they belong: nothing of it is left on a host."""
     return enter(vm, S.DONE, m, now, etime=now, history=closed(vm, m, now, eetime=now), error=None)
 
 
@@ -316,7 +307,6 @@ def delete_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 
 def resubmit_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """What it was is removed: it waits for a place, as if new."""
     return enter(vm, S.PENDING, m, now, history=closed(vm, m, now), deploy_id=None)
 
 
@@ -326,12 +316,10 @@ def back_to_running(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 
 def back_to_suspended(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """It could not be restored: its memory is still on disk."""
     return enter(vm, S.SUSPENDED, m, now, error=failure_text(m), history=closed(vm, m, now))
 
 
 def back_to_poweroff(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """It could not be started: its disks are still there."""
     return enter(vm, S.POWEROFF, m, now, error=failure_text(m), history=closed(vm, m, now))
 
 
@@ -342,17 +330,14 @@ def lost(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 
 def prolog_failed(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its disks could not be put in place: recover or terminate it."""
     return enter(vm, S.PROLOG_FAILURE, m, now, error=failure_text(m))
 
 
 def boot_failed(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its domain could not be started: recover or terminate it."""
     return enter(vm, S.BOOT_FAILURE, m, now, error=failure_text(m))
 
 
 def epilog_failed(vm: Vm, m: Settled, view: View, now: float) -> Decision:
-    """Its disks could not be taken away: recover or terminate it."""
     return enter(vm, S.EPILOG_FAILURE, m, now, error=failure_text(m))
 
 
