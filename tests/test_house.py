@@ -108,12 +108,8 @@ WORDS = {
     "a directory of one machine": r"(?<![\w.$}])/" + "work" + r"(?:/|(?=[\s\"'`,;:)]|$))",
     "a registry of packages": "|".join(
         [
-            "py" + r"pi\.(?:org|python)",
-            "python" + "hosted",
-            "npm" + r"js\.(?:org|com)",
-            "crates" + r"\.io",
-            "proxy" + r"\.golang",
-            "docker" + r"\.io",
+            *["py" + r"pi\.(?:org|python)", "python" + "hosted", "npm" + r"js\.(?:org|com)"],
+            *["crates" + r"\.io", "proxy" + r"\.golang", "docker" + r"\.io"],
         ]
     ),
     "a mirror of a distribution": "|".join(
