@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 
-from orrery.api.body import ASGIApp, Disconnected, Receive, Scope, Send, TooLarge, read_body
+from orrery.api.body import Disconnected, Receive, Scope, Send, TooLarge, read_body
 from orrery.api.event_stream import EventStream
 from orrery.api.openapi import describe
 from orrery.api.rest import ROUTES
@@ -81,18 +81,27 @@ class Parts(Struct, frozen=True, kw_only=True):
     body_limit: int = BODY_LIMIT
 
 
-def build(parts: Parts) -> ASGIApp:
-    """The application. XML-RPC goes straight to its endpoint, everything else through Starlette."""
-    rpc = RpcEndpoint(Rpc(api_of(parts)), parts.body_limit)
-    web = Starlette(routes=[*api_routes(parts), *plain_routes(parts), *page_routes()])
+class Application:
+    """XML-RPC goes straight to its endpoint, everything else through Starlette.
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    `rpc` is there for a server that knows a shorter way to it than ASGI.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.rpc = Rpc(api_of(parts))
+        self.body_limit = parts.body_limit
+        self._endpoint = RpcEndpoint(self.rpc, parts.body_limit)
+        self._web = Starlette(routes=[*api_routes(parts), *plain_routes(parts), *page_routes()])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in ("/RPC2", "/RPC2/"):
-            await rpc(scope, receive, send)
+            await self._endpoint(scope, receive, send)
         else:
-            await web(scope, receive, send)
+            await self._web(scope, receive, send)
 
-    return app
+
+def build(parts: Parts) -> Application:
+    return Application(parts)
 
 
 def api_of(parts: Parts) -> Api:

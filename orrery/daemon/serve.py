@@ -23,8 +23,8 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from orrery.api.body import ASGIApp
-from orrery.api.http import Parts, build
+from orrery.api.http import Application, Parts, build
+from orrery.api.rpc_protocol import RpcProtocol
 from orrery.config import BY_NAME, Settings, read_settings
 from orrery.core.errors import Refused, Unavailable
 from orrery.core.messages import Bootstrap
@@ -242,7 +242,7 @@ class Daemon:
 
     def _application(
         self, engine: Engine, services: Services, metrics: Metrics, url: str
-    ) -> ASGIApp:
+    ) -> Application:
         monitoring = Monitoring(engine)
         parts = Parts(
             engine=services,
@@ -301,11 +301,13 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def http_server(application: ASGIApp) -> Server:
+def http_server(application: Application) -> Server:
+    """uvicorn, with the short way to XML-RPC before it."""
+    protocol = partial(RpcProtocol, begin=application.rpc.begin, body_limit=application.body_limit)
     config = uvicorn.Config(
         application,
         loop="asyncio",
-        http="httptools",
+        http=protocol,  # type: ignore[arg-type] # uvicorn only calls it
         ws="none",
         lifespan="off",
         access_log=False,

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import uvicorn
 
 from orrery.api.body import ASGIApp
 from orrery.api.http import build
+from orrery.api.rpc_protocol import RpcProtocol
 from tests.api.world import World
 
 
@@ -98,8 +100,14 @@ def serve() -> Iterator[Serve]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(world: World) -> str:
+        app = build(world.parts())
         config = uvicorn.Config(
-            build(world.parts()), port=0, log_level="error", loop="asyncio", lifespan="off"
+            app,
+            http=partial(RpcProtocol, begin=app.rpc.begin, body_limit=app.body_limit),  # type: ignore[arg-type]
+            port=0,
+            log_level="error",
+            loop="asyncio",
+            lifespan="off",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)

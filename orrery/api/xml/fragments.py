@@ -20,7 +20,7 @@ F = TypeVar("F")
 Pieces = tuple[bytes, ...]
 
 Moment = tuple[int, int]
-"""Revisions of the names and of the monitoring numbers: while they stand, so does what shows them."""
+"""Revisions of names and of monitoring numbers: while they stand, so does what shows them."""
 
 MAX_ENTRIES = 250_000
 
