@@ -30,6 +30,7 @@ from orrery.core.model.kinds import Kind
 from orrery.core.model.vm import Vm
 from orrery.core.status import VmStatus
 from orrery.core.template import Template, parse
+from orrery.core.vm_entry import demanded_action
 from orrery.engine.view import State
 
 NOW = 1_700_000_000.0
@@ -143,8 +144,6 @@ class Site:
 
     def force(self, vm_id: int, status: VmStatus, **changes: Any) -> Vm:
         """A VM in a status without the way there, with what that status demands."""
-        from orrery.core.vm import demanded_action
-
         vm = replace(self.state.vms[vm_id], status=status, **changes)
         action = demanded_action(vm, self.now, "t")
         key = (Kind.VM, vm_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from orrery.core import bootstrap, host, image, network, objects, pools, vm, vm_template
+from orrery.core import bootstrap, host, image, network, objects, pools, vm, vm_entry, vm_template
 from orrery.core import messages as m
 from orrery.core.errors import NotFound
 from orrery.core.model.action import Action, ActionKind
@@ -59,8 +59,7 @@ def expand(message: m.Message) -> Iterable[m.Message]:
     return (message,)
 
 
-# --- VMs
-# -----------------------------------------------------------------------------------------------
+# --- VMs ------------------------------------------------------------------------------------------
 
 
 def vm_command(message: m.VmCommand, view: View, now: float) -> m.Decision:
@@ -87,8 +86,7 @@ def domain_seen(message: m.DomainSeen, view: View, now: float) -> m.Decision:
     return vm.event(found, message.state, message, view, now)
 
 
-# --- outcomes
-# ---------------------------------------------------------------------------------------------
+# --- outcomes -------------------------------------------------------------------------------------
 
 
 def settled(message: m.Settled, view: View, now: float) -> m.Decision:
@@ -131,7 +129,7 @@ def retried(message: m.Settled, again: Action, now: float) -> m.Record:
 def outstanding(view: View, now: float) -> Iterable[Action]:
     """Actions that the state demands and the outbox lacks: none, unless a row was lost."""
     for found in view.vms.values():
-        action = vm.demanded_action(found, now, "recovery")
+        action = vm_entry.demanded_action(found, now, "recovery")
         if action is not None and view.unfinished(Kind.VM, found.id) is None:
             yield action
     for stored in view.images.values():
@@ -140,8 +138,7 @@ def outstanding(view: View, now: float) -> Iterable[Action]:
             yield action
 
 
-# --- hosts, images, networks
-# ----------------------------------------------------------------------------------
+# --- hosts, images, networks ----------------------------------------------------------------------
 
 
 def host_event(message: m.HostSeen | m.HostSilent, view: View, now: float) -> m.Decision:

@@ -222,8 +222,7 @@ def checksum_of(template: Template) -> str | None:
     return None
 
 
-# --- the rest of its life
-# --------------------------------------------------------------------------
+# --- the rest of its life -------------------------------------------------------------------------
 
 
 def registered(image: Image, m: Settled, view: View, now: float) -> Decision:

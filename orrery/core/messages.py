@@ -151,8 +151,7 @@ class DeleteObject(Command, frozen=True, kw_only=True):
     id: int
 
 
-# --- commands: VMs
-# ----------------------------------------------------------------------------------
+# --- commands: VMs --------------------------------------------------------------------------------
 
 
 class AllocateVm(Command, frozen=True, kw_only=True):
@@ -160,6 +159,8 @@ class AllocateVm(Command, frozen=True, kw_only=True):
     hold: bool
     name: str | None = None
     template_id: int | None = None
+    extra: Template | None = None
+    """What the caller adds to the stored template; None when the whole template is the caller's."""
 
 
 class VmCommand(Command, frozen=True, kw_only=True):
@@ -231,8 +232,7 @@ class ApplyPlan(Message, frozen=True, kw_only=True):
     explanations: tuple[ExplainVm, ...] = ()
 
 
-# --- commands: the rest
-# --------------------------------------------------------------------------------
+# --- commands: the rest ---------------------------------------------------------------------------
 
 
 class AllocateHost(Command, frozen=True, kw_only=True):
@@ -341,8 +341,7 @@ class Bootstrap(Message, frozen=True, kw_only=True):
     """ds_mad and tm_mad of the default datastores: `fs` or `sim`."""
 
 
-# --- events
-# ------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------
 
 
 class Settled(Message, frozen=True, kw_only=True):

@@ -90,9 +90,38 @@ def allocate(m: AllocateNetwork, view: View, now: float) -> Decision:
     for pairs in template.vectors("AR"):
         network = with_range(network, Template((("AR", tuple(pairs.items())),)))
     network = with_gateway(checked(network))
+    refuse_shared(network, view)
     return Decision(
         put=(network,), records=(record(network, "created", m, now),), result=network_id
     )
+
+
+def refuse_shared(network: VirtualNetwork, view: View) -> None:
+    """A bridge that the engine makes belongs to one network, and so does the subnet of a nat one.
+
+    Raises:
+        InvalidInput: names the other network.
+    """
+    for other in view.networks.values():
+        whose = f"virtual network {other.name} [{other.id}]"
+        if other.bridge == network.bridge and (is_made(network) or is_made(other)):
+            raise InvalidInput("BRIDGE", network.bridge, f"is the bridge of {whose}: name another")
+        mine, its = subnet_of(network), subnet_of(other)
+        if mine is not None and its is not None and mine.overlaps(its):
+            raise InvalidInput("AR/IP", str(mine), f"overlaps {its}, the subnet of {whose}")
+
+
+def is_made(network: VirtualNetwork) -> bool:
+    """Whether the engine makes the bridge, rather than finding it on the host."""
+    return network.vn_mad == "nat" or (network.vn_mad == "bridge" and network.phydev is not None)
+
+
+def subnet_of(network: VirtualNetwork) -> IPv4Network | None:
+    """The subnet that hosts route for a nat network; None for the others."""
+    gateway, mask = network.template.get("GATEWAY"), network.template.get("NETWORK_MASK")
+    if network.vn_mad != "nat" or gateway is None or mask is None:
+        return None
+    return IPv4Network(f"{gateway}/{mask}", strict=False)
 
 
 def link_of(template: Template) -> str:

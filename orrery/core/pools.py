@@ -115,8 +115,7 @@ def allocate_security_group(m: AllocateSecurityGroup, view: View, now: float) ->
     return created(Kind.SECURITY_GROUP, group, m, now)
 
 
-# --- users
-# --------------------------------------------------------------------------------------------
+# --- users ----------------------------------------------------------------------------------------
 
 
 def allocate_user(m: AllocateUser, view: View, now: float) -> Decision:

@@ -24,7 +24,6 @@ from orrery.core.messages import (
     PlaceVm,
     PoweroffVm,
     RebootVm,
-    Record,
     RecoverVm,
     ReleaseVm,
     ResumeVm,
@@ -34,102 +33,31 @@ from orrery.core.messages import (
     Unknown,
     VmCommand,
 )
-from orrery.core.model.action import Action, ActionKind
+from orrery.core.model.action import ActionKind
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.status import DomainState, HostStatus, RecoverOperation, VmStatus
+from orrery.core.vm_entry import (
+    DEMANDS,
+    FAILED_STEP,
+    FAILURES,
+    LATE_EFFECT_S,
+    SHUTDOWNS,
+    STARTS,
+    demanded_action,
+    enter,
+    one_shot,
+    record,
+    unavailable,
+)
 from orrery.core.vm_history import closed, continued, marked, opened
 
 S = VmStatus
 
-DEMANDS: dict[VmStatus, ActionKind] = {
-    S.PROLOG: ActionKind.VM_PROLOG,
-    S.BOOT: ActionKind.VM_BOOT,
-    S.BOOT_POWEROFF: ActionKind.VM_BOOT,
-    S.BOOT_UNKNOWN: ActionKind.VM_BOOT,
-    S.BOOT_SUSPENDED: ActionKind.VM_RESTORE,
-    S.SAVE_SUSPEND: ActionKind.VM_SAVE,
-    S.SHUTDOWN: ActionKind.VM_SHUTDOWN,
-    S.SHUTDOWN_POWEROFF: ActionKind.VM_SHUTDOWN,
-    S.EPILOG: ActionKind.VM_EPILOG,
-    S.CLEANUP_DELETE: ActionKind.VM_CLEANUP,
-    S.CLEANUP_RESUBMIT: ActionKind.VM_CLEANUP,
-}
-"""What a VM in that status waits for; statuses that are not here wait for nobody."""
 
-IN_FLIGHT = tuple(DEMANDS)
-FAILURES = (S.PROLOG_FAILURE, S.BOOT_FAILURE, S.EPILOG_FAILURE)
-SHUTDOWNS = (S.SHUTDOWN, S.SHUTDOWN_POWEROFF)
-STARTS = (S.BOOT, S.BOOT_POWEROFF, S.BOOT_SUSPENDED, S.BOOT_UNKNOWN)
-
-LATE_EFFECT_S = 900.0
-"""How long a call that was given up may still take effect: as long as the longest driver call."""
-
-FAILED_STEP: dict[VmStatus, VmStatus] = {
-    S.PROLOG_FAILURE: S.PROLOG,
-    S.BOOT_FAILURE: S.BOOT,
-    S.EPILOG_FAILURE: S.EPILOG,
-}
-"""The status whose action failed: where recover retry goes back to."""
-
-
-def demand(vm: Vm) -> ActionKind | None:
-    """The action that the VM's status asks for."""
-    if vm.status in SHUTDOWNS and vm.hard:
-        return ActionKind.VM_DESTROY
-    return DEMANDS.get(vm.status)
-
-
-def demanded_action(vm: Vm, now: float, cause: str) -> Action | None:
-    """The outbox entry that belongs to the VM as it is; also used to re-derive a lost outbox."""
-    kind = demand(vm)
-    return None if kind is None else one_shot(vm, kind, now, cause)
-
-
-def one_shot(vm: Vm, kind: ActionKind, now: float, cause: str) -> Action:
-    return Action(
-        kind=kind,
-        subject_kind=Kind.VM,
-        subject_id=vm.id,
-        gen=vm.gen,
-        due_at=now,
-        cause=cause,
-        host_id=vm.host_id,
-    )
-
-
-def enter(vm: Vm, status: VmStatus, message: Message, now: float, **changes: Any) -> Decision:
-    """The VM in its new status, with the action it demands and the record of it."""
-    changes.setdefault("hard", False)
-    changes.setdefault("unsettled_until", None)
-    fresh = replace(vm, status=status, prev_status=vm.status, gen=vm.gen + 1, **changes)
-    action = demanded_action(fresh, now, message.cause)
-    return Decision(
-        put=(fresh,),
-        actions=() if action is None else (action,),
-        settled=((Kind.VM, vm.id),) if action is None else (),
-        records=(record(fresh, status.name.lower(), message, now),),
-        result=vm.id,
-    )
-
-
-def record(vm: Vm, what: str, message: Message, now: float, **body: Any) -> Record:
-    if vm.error is not None:
-        body.setdefault("error", vm.error)
-    return Record(
-        kind=f"vm.{what}",
-        subject_kind=Kind.VM,
-        subject_id=vm.id,
-        at=now,
-        cause=message.cause,
-        body=body,
-    )
-
-
-# --- commands
-# ---------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------
 
 
 def hold(vm: Vm, m: HoldVm, view: View, now: float) -> Decision:
@@ -268,8 +196,7 @@ def reboot(vm: Vm, m: RebootVm, view: View, now: float) -> Decision:
     )
 
 
-# --- outcomes
-# ------------------------------------------------------------------------------------------
+# --- outcomes -------------------------------------------------------------------------------------
 
 
 def prolog_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
@@ -356,8 +283,7 @@ def failure_text(m: Settled) -> str | None:
     return m.outcome.message
 
 
-# --- what monitoring saw
-# --------------------------------------------------------------------------------
+# --- what monitoring saw --------------------------------------------------------------------------
 
 
 def vanished(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
@@ -407,8 +333,7 @@ def host_lost(vm: Vm, message: Message, now: float, text: str) -> Decision:
     return enter(vm, S.UNKNOWN, message, now, error=text)
 
 
-# --- recover
-# ------------------------------------------------------------------------------------------------
+# --- recover --------------------------------------------------------------------------------------
 
 
 def recover(vm: Vm, m: RecoverVm, view: View, now: float) -> Decision:
@@ -476,38 +401,6 @@ def forget(vm: Vm, m: RecoverVm, now: float) -> Decision:
     if vm.status is S.DONE:
         return Decision(result=vm.id)
     return enter(vm, S.DONE, m, now, etime=now, history=closed(vm, m, now))
-
-
-COMMAND_NAMES: dict[type[Message], str] = {
-    DeployVm: "deploy",
-    HoldVm: "hold",
-    ReleaseVm: "release",
-    SuspendVm: "suspend",
-    ResumeVm: "resume",
-    PoweroffVm: "poweroff",
-    RebootVm: "reboot",
-    TerminateVm: "terminate",
-    RecoverVm: "recover",
-}
-
-
-def command_name(message: Message) -> str:
-    """The name OpenNebula's API has for it, `-hard` included."""
-    name = COMMAND_NAMES[type(message)]
-    return f"{name}-hard" if getattr(message, "hard", False) else name
-
-
-def unavailable(vm: Vm, message: Message) -> WrongState:
-    """OpenNebula's text: clients match on its words."""
-    state = vm.status.name
-    if isinstance(message, DeployVm):
-        text = f"Deploy action is not available for state {state}"
-    else:
-        text = (
-            f'Error performing action "{command_name(message)}": '
-            f"This action is not available for state {state}"
-        )
-    return WrongState(text, object_kind="VM", object_id=vm.id)
 
 
 ALL = tuple(VmStatus)

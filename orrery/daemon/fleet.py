@@ -112,8 +112,7 @@ class Fleet:
         return self._settings.text("libvirt_remote_uri").replace("{host}", host.name)
 
 
-# --- the simulated world
-# ------------------------------------------------------------------------------
+# --- the simulated world --------------------------------------------------------------------------
 
 
 def make_world(settings: Settings) -> World:

@@ -43,8 +43,7 @@ def domain_ref(vm: Vm, view: View) -> DomainRef:
     return DomainRef(uuid=domain_uuid(view.engine_id, vm), name=f"one-{vm.id}")
 
 
-# --- places
-# ------------------------------------------------------------------------------------------
+# --- places ---------------------------------------------------------------------------------------
 
 
 def vm_directory(vm: Vm, view: View) -> str:
@@ -80,8 +79,7 @@ def console_path(vm: Vm, view: View) -> str:
     return f"{vm_directory(vm, view)}/console.log"
 
 
-# --- disks
-# -------------------------------------------------------------------------------------------
+# --- disks ----------------------------------------------------------------------------------------
 
 
 def disk_plans(vm: Vm, view: View) -> tuple[DiskPlan, ...]:
@@ -130,8 +128,7 @@ def image_plan(image: Image) -> ImagePlan:
     )
 
 
-# --- the domain
-# -----------------------------------------------------------------------------------------
+# --- the domain -----------------------------------------------------------------------------------
 
 
 def domain(vm: Vm, view: View) -> Domain:
@@ -224,7 +221,7 @@ def graphics(vm: Vm) -> Graphics | None:
     return Graphics(
         type=wanted["TYPE"].lower(),
         listen=wanted.get("LISTEN") or "127.0.0.1",
-        port=int(port) if port.isdigit() else None,
+        port=int(port) if port.isascii() and port.isdigit() else None,
         password=wanted.get("PASSWD") or None,
         keymap=wanted.get("KEYMAP") or None,
     )
@@ -244,8 +241,7 @@ def raw_xml(vm: Vm) -> str | None:
     return "".join(parts) or None
 
 
-# --- the network of a host
-# ----------------------------------------------------------------------------------
+# --- the network of a host ------------------------------------------------------------------------
 
 
 def host_network(view: View, host_id: int) -> HostNetwork:
@@ -320,13 +316,16 @@ def port(vm: Vm, nic: Nic, view: View) -> Port:
 def filter_rules(group: SecurityGroup, view: View) -> list[FilterRule]:
     rules = []
     for rule in group.template.vectors("RULE"):
+        peers = rule_networks(rule, view)
+        if "NETWORK_ID" in rule and not peers:
+            continue  # a network without addresses, or none at all, has no peers: not everybody
         icmp = rule.get("ICMP_TYPE", "")
         rules.append(
             FilterRule(
                 inbound=rule.get("RULE_TYPE", "").upper() == "INBOUND",
                 protocol=rule.get("PROTOCOL", "ALL").lower(),
                 ports=port_ranges(rule.get("RANGE", "")),
-                networks=rule_networks(rule, view),
+                networks=peers,
                 icmp_type=int(icmp) if icmp.isdigit() else None,
             )
         )

@@ -61,8 +61,7 @@ class Step(Struct, frozen=True):
     """It makes a domain run: a try that was given up may still do so, later."""
 
 
-# --- steps of VMs
-# ------------------------------------------------------------------------------------
+# --- steps of VMs ---------------------------------------------------------------------------------
 
 
 async def place_disks(w: VmWork) -> Outcome:
@@ -146,8 +145,7 @@ async def discard_checkpoint(w: VmWork) -> Outcome:
     return await w.drivers.storage.discard(specs.saved_path(w.vm, w.view))
 
 
-# --- steps of images
-# --------------------------------------------------------------------------------------
+# --- steps of images ------------------------------------------------------------------------------
 
 
 async def register(w: ImageWork) -> Outcome:

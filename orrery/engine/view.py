@@ -190,8 +190,7 @@ class State:
             self._taken[nic.network_id, nic.ar_id] &= ~(1 << nic.index)
             self._holders.pop(_place(nic), None)
 
-    # --- answers
-    # ------------------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------------
 
     def unfinished(self, kind: Kind, object_id: int) -> Action | None:
         return self.actions.get((kind, object_id))

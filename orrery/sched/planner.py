@@ -55,9 +55,10 @@ def plan(view: View, now: float, policy: str = "striping") -> Plan:
     placements: list[PlaceVm] = []
     explanations: list[ExplainVm] = []
     reasons: dict[Wish, str] = {}
-    for vm_id in sorted(view.vms_pending()):
-        vm = view.vms[vm_id]
-        wish = wish_of(vm, view)
+    pending = [view.vms[vm_id] for vm_id in sorted(view.vms_pending())]
+    wishes = [wish_of(vm, view) for vm in pending]
+    site.judge(wish.requirement for wish in wishes)
+    for vm, wish in zip(pending, wishes, strict=True):
         queue = queues.get(wish)
         if queue is None:
             queue = queues[wish] = Queue(site, wish)
@@ -103,6 +104,11 @@ class Site:
         self.rooms[host.id] = room
         self.lookups[host.id] = attributes(host, room, cluster.name if cluster else "")
         self.datastores[host.id] = datastore.id
+
+    def judge(self, requirements: Iterable[str]) -> None:
+        """Find the hosts that meet each requirement, before the plan takes anything from them."""
+        for text in requirements:
+            self.meeting(text)
 
     def meeting(self, requirement: str) -> frozenset[int]:
         """Hosts that meet it as the plan began; a requirement on free capacity is a wish, not a
@@ -173,8 +179,7 @@ def in_cluster(host: Host, wish: Wish) -> bool:
     return wish.clusters is None or host.cluster_id in wish.clusters
 
 
-# --- why it waits
-# -------------------------------------------------------------------------------------
+# --- why it waits ---------------------------------------------------------------------------------
 
 
 def explain(site: Site, wish: Wish) -> str:

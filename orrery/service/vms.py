@@ -103,7 +103,8 @@ async def instantiate(engine: Engine, actor: Actor, template_id: int, wanted: In
         raise not_available("Instantiating as persistent")
     if wanted.name:
         check_name("NAME", wanted.name)
-    merged = merge(template.template.without({"NAME"}), parse_template(wanted.extra))
+    extra = parse_template(wanted.extra)
+    merged = merge(template.template.without({"NAME"}), extra)
     command = AllocateVm(
         cause=engine.new_cause(),
         actor=actor,
@@ -111,6 +112,7 @@ async def instantiate(engine: Engine, actor: Actor, template_id: int, wanted: In
         hold=wanted.hold,
         name=wanted.name or None,
         template_id=template_id,
+        extra=extra,
     )
     return await created(engine, command)
 

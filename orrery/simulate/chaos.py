@@ -196,8 +196,7 @@ class _Site:
     def _view(self) -> State | None:
         return None if self._engine is None else self._engine.state
 
-    # --- what users do
-    # ------------------------------------------------------------------------------
+    # --- what users do ----------------------------------------------------------------------------
 
     async def _furnish(self) -> None:
         for number in range(self._story.hosts):
@@ -295,8 +294,7 @@ class _Site:
         self._world.faults = Faults()
         await asyncio.sleep(20 * self._story.limits.monitor_period_s)
 
-    # --- what must hold
-    # ----------------------------------------------------------------------------------
+    # --- what must hold ---------------------------------------------------------------------------
 
     def _check_alive(self, engine: Engine) -> None:
         """At the moment of a death: capacity and addresses."""

@@ -23,7 +23,7 @@ from orrery.core.model.action import Action, ActionKind
 from orrery.core.model.kinds import Kind
 from orrery.core.status import DomainState, RecoverOperation, VmStatus
 from orrery.core.template import Template, parse
-from orrery.core.vm import DEMANDS
+from orrery.core.vm_entry import DEMANDS
 from orrery.engine.view import State
 from tests.core.refusals import refused, snapshot
 from tests.site import ENGINE_ID, NOW, Site

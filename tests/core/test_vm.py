@@ -3,6 +3,7 @@
 import pytest
 
 from orrery.core import vm as life
+from orrery.core import vm_entry as entry
 from orrery.core.errors import NoCapacity, NotFound, WrongState
 from orrery.core.messages import (
     ENGINE,
@@ -119,7 +120,7 @@ OUTCOMES: dict[VmStatus, tuple[VmStatus, VmStatus, VmStatus]] = {
 
 
 def test_every_status_that_demands_an_action_has_its_three_outcomes() -> None:
-    assert OUTCOMES.keys() == life.DEMANDS.keys()
+    assert OUTCOMES.keys() == entry.DEMANDS.keys()
 
 
 @pytest.mark.parametrize("status", OUTCOMES, ids=lambda s: s.name)
@@ -149,7 +150,7 @@ def test_every_status_takes_or_ignores_everything_that_can_happen(status: VmStat
 def test_the_outbox_holds_exactly_what_the_status_demands(status: VmStatus) -> None:
     site, vm_id = site_with(status)
     action = site.state.unfinished(Kind.VM, vm_id)
-    wanted = life.demand(site.state.vms[vm_id])
+    wanted = entry.demand(site.state.vms[vm_id])
     assert (action.kind if action else None) is wanted
 
 
@@ -307,7 +308,7 @@ def test_a_start_that_may_still_happen_keeps_its_room_for_a_while() -> None:
 
     assert see_absent() is S.UNKNOWN
     assert site.state.host_usage(1) == usage
-    site.now += life.LATE_EFFECT_S
+    site.now += entry.LATE_EFFECT_S
     assert see_absent() is S.POWEROFF
 
 

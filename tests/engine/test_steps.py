@@ -22,7 +22,8 @@ from orrery.core.messages import (
 from orrery.core.model.action import ActionKind
 from orrery.core.model.kinds import Kind
 from orrery.core.status import RecoverOperation, VmStatus
-from orrery.engine.steps import STEPS
+from orrery.core.vm_entry import one_shot
+from orrery.engine.steps import CREATE, STEPS, prepare
 from tests.engine.harness import Cloud, in_cloud
 
 S = VmStatus
@@ -236,11 +237,7 @@ def test_a_crash_between_effect_and_outcome_is_recovered_by_looking(
 
 def test_done_is_what_a_look_answers_for_an_effect_that_is_there(tmp_path: Path) -> None:
     async def run(cloud: Cloud) -> None:
-        from orrery.engine.steps import CREATE, prepare
-
         vm_id = await cloud.running_vm()
-        from orrery.core.vm import one_shot
-
         action = one_shot(cloud.vm(vm_id), K.VM_BOOT, 0.0, "t")
         work = prepare(
             action,

@@ -23,7 +23,7 @@ from orrery.core.messages import (
 )
 from orrery.core.model.kinds import Kind
 from orrery.core.status import DomainState, RecoverOperation, VmStatus
-from orrery.core.vm import demand
+from orrery.core.vm_entry import demand
 from orrery.engine.view import State
 from tests.site import ENGINE_ID, Site
 

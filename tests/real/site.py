@@ -95,8 +95,7 @@ class RealSite:
             self.process.wait(DEADLINE_S)
             self.process = None
 
-    # --- its API
-    # -------------------------------------------------------------------------------------
+    # --- its API ----------------------------------------------------------------------------------
 
     def call(self, method: str, *arguments: Any) -> Any:
         """A one.* call.
@@ -128,8 +127,7 @@ class RealSite:
         names = " or ".join(s.name for s in statuses)
         self.wait(lambda: self.status(vm_id) in statuses, f"VM {vm_id} to be {names}", seconds)
 
-    # --- furniture
-    # -------------------------------------------------------------------------------------
+    # --- furniture --------------------------------------------------------------------------------
 
     def add_host(self, vm_mad: str = "qemu") -> None:
         self.call("one.host.allocate", "localhost", vm_mad, vm_mad, -1)
@@ -150,8 +148,7 @@ class RealSite:
         path.write_bytes(boot_sector().ljust(MIB, b"\0"))
         return path
 
-    # --- what is really there
-    # ----------------------------------------------------------------------------
+    # --- what is really there ---------------------------------------------------------------------
 
     def domains(self) -> list[str]:
         """Names of this engine's domains as libvirt has them, whatever their state."""
