@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from orrery.api.large_answer import LargeAnswer
 from orrery.api.xmlrpc.dispatch import Answering
 from orrery.api.xmlrpc_codec import PARSE_ERROR, encode_fault
 
@@ -24,8 +25,8 @@ Begin = Callable[[bytes, str], Answering]
 START = b"POST /RPC2"
 HEAD_LIMIT = 8192
 BODY_TIMEOUT_S = 60.0
-SLICE = 1 << 20
-"""Of a large answer, handed over at a time: the rest is not copied before it can be sent."""
+LARGE = 1 << 18
+"""From this size on an answer is sent without the transport's copies."""
 
 HEAD = re.compile(rb"POST /RPC2/? HTTP/1\.1\r\n(?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)+\r\n")
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)")
@@ -89,7 +90,7 @@ class RpcProtocol(HttpToolsProtocol):
         self._shape: Shape | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self._unsent: memoryview | None = None
+        self._large: LargeAnswer | None = None
         self._peer = ""
         self._last = 0.0
         """When something came or went, or when the request began of which a part is here."""
@@ -105,12 +106,14 @@ class RpcProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self._unsent = None
+        if self._large is not None:
+            self._large.stop()
+            self._large = None
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """What is being done is answered first."""
-        if self._is_plain and (self._task is not None or self._unsent is not None):
+        if self._is_plain and (self._task is not None or self._large is not None):
             self._closing = True
         else:
             super().shutdown()
@@ -123,15 +126,12 @@ class RpcProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._unsent is not None:
-            self._send_more()
-        if self._is_plain and self._task is None and not self.flow.write_paused:
-            self.flow.resume_reading()
+        self._read_on()
 
     def _look_at_the_time(self) -> None:
         """One timer for the life of the connection, not two for each request."""
         now = self.loop.time()
-        if self._task is not None or self.transport.get_write_buffer_size():
+        if self._task is not None or self._large is not None or self._is_sending():
             self._last = now
         allowed = BODY_TIMEOUT_S if self._shape is not None else float(self.timeout_keep_alive)
         left = self._last + allowed - now
@@ -195,7 +195,12 @@ class RpcProtocol(HttpToolsProtocol):
         answer = await answering
         self._task = None
         self._answer(answer, close=close)
-        if not self.flow.write_paused:
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """The next request, unless this one is still being done or its answer not yet taken."""
+        idle = self._task is None and self._large is None
+        if self._is_plain and idle and not self.flow.write_paused:
             self.flow.resume_reading()
 
     # --- answers ----------------------------------------------------------------------------------
@@ -207,14 +212,34 @@ class RpcProtocol(HttpToolsProtocol):
         self._last = self.loop.time()
         self._closing = self._closing or close
         head = self._head(len(body))
-        if len(body) <= SLICE:
+        if len(body) < LARGE:
             self.transport.write(head + body)
         else:
-            self._unsent = memoryview(body)
             self.transport.write(head)
-            self._send_more()
-        if self._closing and self._unsent is None:
+            if not self._is_sending():
+                self._answer_large(body)
+                return
+            self.transport.write(body)
+        if self._closing:
             self.transport.close()
+
+    def _is_sending(self) -> bool:
+        return self.transport.get_write_buffer_size() > 0
+
+    def _answer_large(self, body: bytes) -> None:
+        self.flow.pause_reading()
+        self._large = LargeAnswer(self.loop, self.transport, body, self._large_ended)
+        self._large.start()
+
+    def _large_ended(self, error: OSError | None) -> None:
+        self._large = None
+        self._last = self.loop.time()
+        if error is not None:
+            self.transport.abort()
+        elif self._closing:
+            self.transport.close()
+        else:
+            self._read_on()
 
     def _head(self, length: int) -> bytes:
         own = b"".join(
@@ -222,13 +247,3 @@ class RpcProtocol(HttpToolsProtocol):
         )
         closing = b"connection: close\r\n" if self._closing else b""
         return b"%s%d\r\n%s%s\r\n" % (STATUS, length, own, closing)
-
-    def _send_more(self) -> None:
-        """As much of a large answer as the connection takes now."""
-        while self._unsent is not None and not self.flow.write_paused:
-            piece, rest = self._unsent[:SLICE], self._unsent[SLICE:]
-            self._unsent = rest if rest else None
-            self.transport.write(piece)
-        self._last = self.loop.time()
-        if self._closing and self._unsent is None:
-            self.transport.close()

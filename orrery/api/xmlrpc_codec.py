@@ -71,8 +71,8 @@ def encode_success(value: str | int | bool) -> bytes:  # noqa: FBT001 - a value,
 
 def success_from_fragments(parts: Sequence[bytes]) -> bytes:
     """[true, text, 0] with a text made of pieces that `escape` has seen already."""
-    text = b"".join(parts) or BLANK
-    return b"".join([HEAD, YES, b"<value><string>", text, b"</string></value>", ZERO, TAIL])
+    text = parts if any(parts) else (BLANK,)
+    return b"".join([HEAD_OF_TEXT, *text, TAIL_OF_TEXT])
 
 
 def encode_failure(message: str, code: int, object_id: int | None = None) -> bytes:
@@ -121,6 +121,9 @@ ZERO = b"<value><i4>0</i4></value>"
 NO_INDEX = b"<value><i8>-1</i8></value>"
 BLANK = b" "
 """pyone fails on an empty text, so one blank stands for it."""
+
+HEAD_OF_TEXT = HEAD + YES + b"<value><string>"
+TAIL_OF_TEXT = b"</string></value>" + ZERO + TAIL
 
 I4_MAX, I8_MAX = (1 << 31) - 1, (1 << 63) - 1
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -32,6 +32,10 @@ class Monitoring:
     @property
     def revision(self) -> int:
         return self._engine.monitor.revision
+
+    @property
+    def vm_samples(self) -> Mapping[int, Sample]:
+        return self._engine.monitor.last_of_vms
 
     def last_vm(self, vm_id: int) -> Values | None:
         return self._last(Kind.VM, vm_id)

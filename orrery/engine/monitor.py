@@ -71,6 +71,8 @@ class Monitor:
         self._soon: set[int] = set()
         self._polling: set[int] = set()
         self.last: dict[tuple[Kind, int], Sample] = {}
+        self.last_of_vms: dict[int, Sample] = {}
+        """Those of VMs again, by id alone: lists of VMs look at all of them."""
         self.revision = 0
         """Grows with every change of `last`: tells whether an answer made from it is still good."""
 
@@ -80,8 +82,13 @@ class Monitor:
             if isinstance(obj, Host) and obj.status is HostStatus.INIT:
                 self.poll_soon(obj.id)
         for key in commit.deleted:
-            self.last.pop(key, None)
-            self.revision += 1
+            self._forget(key)
+
+    def _forget(self, key: tuple[Kind, int]) -> None:
+        self.revision += 1
+        self.last.pop(key, None)
+        if key[0] is Kind.VM:
+            self.last_of_vms.pop(key[1], None)
 
     def poll_soon(self, host_id: int) -> None:
         """A hint (a driver's event) that a host is worth a look now."""
@@ -206,6 +213,8 @@ class Monitor:
         self.revision += 1
         for sample in fresh:
             self.last[sample.kind, sample.id] = sample
+            if sample.kind is Kind.VM:
+                self.last_of_vms[sample.id] = sample
         await self._series.append(fresh)
 
     def _is_fresh(self, sample: Sample) -> bool:

@@ -42,6 +42,11 @@ class Monitoring(Protocol):
         """Grows whenever one of the newest numbers changes."""
         ...
 
+    @property
+    def vm_samples(self) -> Mapping[int, object]:
+        """The newest sample of each VM: tells a new one by identity; `last_vm` has the numbers."""
+        ...
+
     def last_vm(self, vm_id: int) -> Values | None:
         """CPU (percent of one core), MEMORY (KiB), NETRX, NETTX, DISKRDBYTES, DISKWRBYTES,
         DISKRDIOPS, DISKWRIOPS.

@@ -83,6 +83,10 @@ class Numbers:
         self.asked += 1
         return self.asked
 
+    @property
+    def vm_samples(self) -> Mapping[int, Mapping[str, float]]:
+        return self.vms
+
     def last_vm(self, vm_id: int) -> Mapping[str, float] | None:
         return self.vms.get(vm_id)
 

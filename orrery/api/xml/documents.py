@@ -14,7 +14,7 @@ from orrery.api.xml import network as network_xml
 from orrery.api.xml import storage as storage_xml
 from orrery.api.xml import users as users_xml
 from orrery.api.xml import vm as vm_xml
-from orrery.api.xml.fragments import Entry, Fragments, Moment, Pieces, Shelf, escaped
+from orrery.api.xml.fragments import Fragments, Pieces, Shelf, escaped
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
@@ -22,7 +22,7 @@ from orrery.core.model.users import Group, User, VmTemplate
 from orrery.core.model.view import View
 from orrery.core.model.vm import HistoryRecord, Vm
 from orrery.core.status import VmStatus
-from orrery.service.engine import Monitoring, Sample
+from orrery.service.engine import Monitoring, Sample, Values
 
 Answer = list[bytes]
 """Escaped fragments in order."""
@@ -37,11 +37,16 @@ def whole(document: str) -> Answer:
 
 
 class KnownHost(Struct, frozen=True):
-    """A host's pieces, and when they were good: (moment, the host's revision)."""
+    """A host's pieces, and what they were made of: the host, its numbers, the revisions of names
+    and of the VMs on it."""
 
     host: Host
-    seen: tuple[Moment, int]
+    values: Values | None
+    revisions: tuple[int, int]
     pieces: Pieces
+
+    def is_good(self, host: Host, values: Values | None, revisions: tuple[int, int]) -> bool:
+        return self.host is host and self.values is values and self.revisions == revisions
 
 
 class Documents:
@@ -54,7 +59,6 @@ class Documents:
         self._short = Shelf(vm_xml.short, b"")
         self._full = Shelf(vm_xml.full, NO_NUMBERS)
         self._hosts: dict[int, KnownHost] = {}
-        self._now: Moment = (-1, -1)
 
     # --- VMs
 
@@ -71,34 +75,28 @@ class Documents:
     def _vms(self, shelf: Shelf[Vm], vms: Iterable[Vm]) -> Answer:
         """The hottest loop of all: nothing is called for what is still good."""
         answer: Answer = []
-        known, moment = shelf.entries, self._moment()
+        known, samples = shelf.entries, self._monitoring.vm_samples
+        names_revision = self._view.names_revision
         for vm in vms:
-            entry = known.get(vm.id)
-            if entry is None or entry.obj is not vm or entry.moment is not moment:
-                entry = self._refreshed(shelf, vm, moment)
+            vm_id = vm.id
+            entry = known.get(vm_id)
+            if entry is None or entry.obj is not vm or entry.names_revision != names_revision:
+                entry = shelf.cut(vm, vm_xml.names_of(vm, self._view))
+                entry.names_revision = names_revision
+            sample = samples.get(vm_id)
+            if entry.sample is not sample or not entry.pieces:
+                entry.sample = sample
+                entry.pieces = self._with_numbers(shelf, vm_id, entry.cuts)
             answer += entry.pieces
         return answer
 
-    def _moment(self) -> Moment:
-        """The same object for as long as no name and no number has changed."""
-        now = (self._view.names_revision, self._monitoring.revision)
-        if now != self._now:
-            self._now = now
-        return self._now
-
-    def _refreshed(self, shelf: Shelf[Vm], vm: Vm, moment: Moment) -> Entry[Vm]:
-        values = self._monitoring.last_vm(vm.id) or None
-        entry = shelf.cut(vm, vm_xml.names_of(vm, self._view))
-        if entry.values is not values or not entry.pieces:
-            entry.values = values
-            head, middle, tail = entry.cuts
-            if values is None:
-                entry.pieces = (head, NEVER_POLLED, middle, shelf.no_numbers, tail)
-            else:
-                numbers = self._made.numbers(vm.id, values, monitoring_xml.vm_values)
-                entry.pieces = (head, numbers.polled, middle, numbers.element, tail)
-        entry.moment = moment
-        return entry
+    def _with_numbers(self, shelf: Shelf[Vm], vm_id: int, cuts: Pieces) -> Pieces:
+        head, middle, tail = cuts
+        values = self._monitoring.last_vm(vm_id)
+        if not values:
+            return (head, NEVER_POLLED, middle, shelf.no_numbers, tail)
+        numbers = self._made.numbers(vm_id, values, monitoring_xml.vm_values)
+        return (head, numbers.polled, middle, numbers.element, tail)
 
     def accounting(self, stays: Sequence[tuple[Vm, HistoryRecord]]) -> Answer:
         """Every stay with its VM."""
@@ -123,18 +121,14 @@ class Documents:
 
     def _host(self, host: Host) -> Pieces:
         """Usage and VMs are looked up again only when a VM on it changed."""
-        seen = (self._moment(), self._view.host_revision(host.id))
-        known = self._hosts.get(host.id)
-        if known is not None and known.host is host and known.seen == seen:
-            return known.pieces
-        pieces = self._host_pieces(host)
-        self._hosts[host.id] = KnownHost(host, seen, pieces)
-        return pieces
-
-    def _host_pieces(self, host: Host) -> Pieces:
         values = self._monitoring.last_host(host.id)
-        facts = host_xml.host_facts(host, self._view, values)
-        return self._made.of("host", host, facts, host_xml.host)
+        revisions = (self._view.names_revision, self._view.host_revision(host.id))
+        known = self._hosts.get(host.id)
+        if known is None or not known.is_good(host, values, revisions):
+            facts = host_xml.host_facts(host, self._view, values)
+            pieces = self._made.of("host", host, facts, host_xml.host)
+            known = self._hosts[host.id] = KnownHost(host, values, revisions, pieces)
+        return known.pieces
 
     def cluster(self, cluster: Cluster) -> Answer:
         return list(self._cluster(cluster))

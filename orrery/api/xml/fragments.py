@@ -19,9 +19,6 @@ F = TypeVar("F")
 
 Pieces = tuple[bytes, ...]
 
-Moment = tuple[int, int]
-"""Revisions of names and of monitoring numbers: while they stand, so does what shows them."""
-
 MAX_ENTRIES = 250_000
 
 
@@ -78,14 +75,18 @@ class Fragments:
 
 
 class Entry(Struct, Generic[E]):
-    """One object on a shelf: the pieces of its form with the numbers between, while `moment` is
-    the present one; the cuts alone, while the object and the names are the same."""
+    """One object on a shelf: its form in cuts, and the pieces with monitoring numbers between.
+
+    The cuts are good while the object and its facts are the same; the facts cannot have changed
+    while the names' revision stands.
+    """
 
     obj: E
     facts: object
     cuts: Pieces
-    moment: Moment | None = None
-    values: Values | None = None
+    names_revision: int = -1
+    sample: object = None
+    """The sample whose numbers are in the pieces."""
     pieces: Pieces = ()
 
 
