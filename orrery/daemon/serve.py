@@ -90,8 +90,7 @@ def settings_from(argv: Sequence[str], program: str, defaults: dict[str, str]) -
     return read_settings(given, environment, file)
 
 
-# --- the home directory
-# --------------------------------------------------------------------------------
+# --- the home directory ---------------------------------------------------------------------------
 
 
 def prepare_home(settings: Settings) -> None:
@@ -137,8 +136,7 @@ def write_private(path: Path, text: str) -> None:
     aside.replace(path)
 
 
-# --- the daemon
-# ------------------------------------------------------------------------------------------
+# --- the daemon -----------------------------------------------------------------------------------
 
 
 class Server(uvicorn.Server):
