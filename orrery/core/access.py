@@ -9,13 +9,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from orrery.core.errors import InvalidInput, NotAuthorized
-from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Entity, Kind, Owned
-from orrery.core.model.network import SecurityGroup, VirtualNetwork
-from orrery.core.model.storage import Datastore, Image
-from orrery.core.model.users import Group, User, VmTemplate
-from orrery.core.model.view import View
-from orrery.core.model.vm import Vm
+from orrery.core.model.users import Group, User
+from orrery.core.model.view import KIND_OF, View
 from orrery.core.status import Right
 
 
@@ -51,19 +47,6 @@ STOCK_RULES = (
 the rest. Rules made by administrators will be looked up beside these."""
 
 GRANTED: dict[Kind, int] = {rule.kind: rule.rights for rule in STOCK_RULES}
-
-KIND_OF: dict[type[Entity], Kind] = {
-    Vm: Kind.VM,
-    Host: Kind.HOST,
-    Image: Kind.IMAGE,
-    Datastore: Kind.DATASTORE,
-    VirtualNetwork: Kind.NETWORK,
-    VmTemplate: Kind.TEMPLATE,
-    SecurityGroup: Kind.SECURITY_GROUP,
-    User: Kind.USER,
-    Group: Kind.GROUP,
-    Cluster: Kind.CLUSTER,
-}
 
 RULE_WORDS: dict[Kind, str] = {
     Kind.VM: "VM",

@@ -18,22 +18,9 @@ from orrery.core.model.kinds import Kind
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.users import Group, User, VmTemplate
-from orrery.core.model.view import Object
+from orrery.core.model.view import KIND_OF, Object
 from orrery.core.model.vm import Nic, Vm
 from orrery.core.status import DatastoreType, VmStatus
-
-KINDS: dict[type, Kind] = {
-    Vm: Kind.VM,
-    Host: Kind.HOST,
-    Image: Kind.IMAGE,
-    Datastore: Kind.DATASTORE,
-    VirtualNetwork: Kind.NETWORK,
-    VmTemplate: Kind.TEMPLATE,
-    SecurityGroup: Kind.SECURITY_GROUP,
-    User: Kind.USER,
-    Group: Kind.GROUP,
-    Cluster: Kind.CLUSTER,
-}
 
 NOBODY: frozenset[int] = frozenset()
 
@@ -109,7 +96,7 @@ class State:
             self.actions[action.key] = action
 
     def _put(self, obj: Object) -> None:
-        kind = KINDS[type(obj)]
+        kind = KIND_OF[type(obj)]
         pool = self.pools[kind]
         old = pool.get(obj.id)
         pool[obj.id] = obj

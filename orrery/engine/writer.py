@@ -16,8 +16,8 @@ from orrery.core.errors import Refused, Unavailable
 from orrery.core.messages import Command, Decision, Message, Record
 from orrery.core.model.action import Action
 from orrery.core.model.kinds import Kind
-from orrery.core.model.view import Object
-from orrery.engine.view import KINDS, State
+from orrery.core.model.view import KIND_OF, Object
+from orrery.engine.view import State
 from orrery.ports.clock import Clock
 from orrery.ports.store import Batch, Store
 
@@ -53,7 +53,7 @@ class Changes:
 
     def add(self, decision: Decision) -> None:
         for obj in decision.put:
-            key = (KINDS[type(obj)], obj.id)
+            key = (KIND_OF[type(obj)], obj.id)
             self.put[key] = obj
             self.deleted.pop(key, None)
         for key in decision.delete:

@@ -7,30 +7,11 @@ import msgspec
 
 from orrery.core.messages import Record
 from orrery.core.model.action import Action
-from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
-from orrery.core.model.network import SecurityGroup, VirtualNetwork
-from orrery.core.model.storage import Datastore, Image
-from orrery.core.model.users import Group, User, VmTemplate
-from orrery.core.model.view import Object
-from orrery.core.model.vm import Vm
-
-CLASSES: dict[Kind, type[Object]] = {
-    Kind.VM: Vm,
-    Kind.HOST: Host,
-    Kind.IMAGE: Image,
-    Kind.DATASTORE: Datastore,
-    Kind.NETWORK: VirtualNetwork,
-    Kind.TEMPLATE: VmTemplate,
-    Kind.SECURITY_GROUP: SecurityGroup,
-    Kind.USER: User,
-    Kind.GROUP: Group,
-    Kind.CLUSTER: Cluster,
-}
-KINDS: dict[type, Kind] = {cls: kind for kind, cls in CLASSES.items()}
+from orrery.core.model.view import CLASS_OF, Object
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
-DECODERS = {kind: msgspec.json.Decoder(cls) for kind, cls in CLASSES.items()}
+DECODERS = {kind: msgspec.json.Decoder(cls) for kind, cls in CLASS_OF.items()}
 ACTION_DECODER = msgspec.json.Decoder(Action)
 BODY_DECODER = msgspec.json.Decoder(dict[str, Any])
 

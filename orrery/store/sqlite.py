@@ -12,7 +12,7 @@ from typing import Any
 from orrery.core.errors import Unavailable
 from orrery.core.messages import Record
 from orrery.core.model.kinds import Kind
-from orrery.core.model.view import Object
+from orrery.core.model.view import KIND_OF, Object
 from orrery.ports.store import Batch, Loaded
 from orrery.store import schema
 
@@ -148,7 +148,7 @@ class SqliteStore:
     def _write(self, batch: Batch) -> None:
         db = self.db
         for obj in batch.put:
-            db.execute(UPSERTS[schema.KINDS[type(obj)]], schema.object_row(obj))
+            db.execute(UPSERTS[KIND_OF[type(obj)]], schema.object_row(obj))
         for kind, object_id in batch.delete:
             db.execute(DELETES[kind], (object_id,))
         if batch.delete_actions:

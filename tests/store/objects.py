@@ -9,8 +9,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from orrery.core.model.kinds import Kind
-from orrery.core.model.view import Object
-from orrery.store.schema import CLASSES
+from orrery.core.model.view import CLASS_OF, Object
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
@@ -43,4 +42,4 @@ def any_of(wanted: Any) -> st.SearchStrategy[Any]:
 
 
 def any_object(kind: Kind) -> st.SearchStrategy[Object]:
-    return any_of(CLASSES[kind])
+    return any_of(CLASS_OF[kind])

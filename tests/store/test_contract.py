@@ -16,7 +16,7 @@ from orrery.core.model.action import Action, ActionKind
 from orrery.core.model.host import Cluster
 from orrery.core.model.kinds import Kind
 from orrery.core.model.users import Group
-from orrery.core.model.view import Object
+from orrery.core.model.view import KIND_OF, Object
 from orrery.ports.store import Batch, Loaded, Store
 from orrery.store import schema
 from orrery.store.sqlite import SqliteStore
@@ -104,7 +104,7 @@ def test_the_engines_id_is_given_once(tmp_path: Path) -> None:
 @given(wanted=st.tuples(*[any_object(kind) for kind in Kind]))
 def test_what_was_put_is_loaded(reopen: Open, wanted: tuple[Object, ...]) -> None:
     store = reopen()
-    old = [(schema.KINDS[type(obj)], obj.id) for obj in run(store.load()).objects]
+    old = [(KIND_OF[type(obj)], obj.id) for obj in run(store.load()).objects]
     run(store.commit(Batch(delete=old)))
     run(store.commit(Batch(put=wanted)))
     assert run(reopen().load()).objects == wanted

@@ -30,6 +30,20 @@ Object = (
     | Cluster
 )
 
+CLASS_OF: dict[Kind, type[Object]] = {
+    Kind.VM: Vm,
+    Kind.HOST: Host,
+    Kind.IMAGE: Image,
+    Kind.DATASTORE: Datastore,
+    Kind.NETWORK: VirtualNetwork,
+    Kind.TEMPLATE: VmTemplate,
+    Kind.SECURITY_GROUP: SecurityGroup,
+    Kind.USER: User,
+    Kind.GROUP: Group,
+    Kind.CLUSTER: Cluster,
+}
+KIND_OF: dict[type, Kind] = {cls: kind for kind, cls in CLASS_OF.items()}
+
 
 class View(Protocol):
     """Read-only. Mappings are ordered by id."""
