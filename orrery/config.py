@@ -6,6 +6,7 @@ Precedence: argument, environment (ORRERY_<NAME>), file (TOML), default.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,11 @@ def address(value: Value) -> None:
         raise ValueError("give HOST:PORT, like 127.0.0.1:2633 (port 0 takes a free one)")
 
 
+def prefix(value: Value) -> None:
+    if not re.fullmatch("[a-z][a-z0-9]{0,4}", str(value)):
+        raise ValueError("give a letter and up to four letters or digits, all small")
+
+
 def database(value: Value) -> None:
     if value and not str(value).startswith("sqlite:///"):
         raise ValueError("give sqlite:///PATH")
@@ -57,6 +63,12 @@ SETTINGS: tuple[Setting, ...] = (
         "listen", "127.0.0.1:2633", "Address of the API; loopback unless told otherwise", address
     ),
     Setting("database", "", "URL of the database; sqlite:///HOME/orrery.db when empty", database),
+    Setting(
+        "name_prefix",
+        "one",
+        "What names of domains and taps on hosts begin with; engines that share a host need others",
+        prefix,
+    ),
     Setting("datastore_dir", "", "Where the default datastores lie; HOME/datastores when empty"),
     Setting("datastore_driver", "fs", "Driver of the default datastores", one_of("fs", "sim")),
     Setting(
@@ -72,7 +84,6 @@ SETTINGS: tuple[Setting, ...] = (
         one_of("auto", "json", "text"),
     ),
     Setting("libvirt_uri", "qemu:///system", "Libvirt of this machine, for host localhost"),
-    Setting("libvirt_remote_uri", "qemu+ssh://{host}/system", "Libvirt of any other host"),
     Setting(
         "scheduler_policy",
         "striping",

@@ -212,6 +212,7 @@ def answers_ping(demo: Demo) -> bool:
 def start_engine(demo: Demo) -> None:
     """Start it in a process group of its own, with its log in its home."""
     command = [sys.executable, "-m", "orrery", "serve", "--home", str(HOME)]
+    command += ["--name-prefix", "demo"]
     command += ["--listen", f"127.0.0.1:{demo.port}"]
     SCREEN.detail("$ " + " ".join(["orrery", *command[3:]]))
     with (HOME / "engine.log").open("ab") as log:

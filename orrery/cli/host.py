@@ -15,7 +15,7 @@ from orrery.cli.table import Column
 from orrery.cli.verbs import action, deleting, listing, renaming, showing, updating
 
 HOST_WAIT_S = 120.0
-DRIVERS = ("kvm", "qemu", "xen", "ec2", "sim", "dummy")
+DRIVERS = ("kvm", "qemu", "sim", "dummy")
 
 
 def short_state(host: Element) -> str:

@@ -1,5 +1,6 @@
 """What a VM leaves behind for people: its log, its serial console, its monitoring."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from orrery.cli.verbs import print_element
 from orrery.cli.vm_view import state_of
 
 FOLLOW_S = 0.5
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
+"""Terminal control (ECMA-48): CSI, OSC and two-character sequences."""
 COLUMNS = (
     Column("TIME", lambda one: moment(tree.number(one, "TIMESTAMP")), "When"),
     Column("CPU", lambda one: tree.value(one, "CPU"), "Percent of a CPU", right=True),
@@ -70,7 +73,8 @@ def show_text(client: Client, path: str, what: str, *, lines: int | None, follow
 
 
 def printable(text: str) -> str:
-    """A guest writes what it likes: no control characters reach the user's terminal."""
+    """A guest writes what it likes: no control sequence reaches the user's terminal."""
+    text = ESCAPE_SEQUENCE.sub("", text)
     return "".join(c for c in text if c.isprintable() or c in "\n\t")
 
 

@@ -205,7 +205,7 @@ def prolog_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
 
 def boot_done(vm: Vm, m: Settled, view: View, now: float) -> Decision:
     result = m.outcome.result if isinstance(m.outcome, Done) else {}
-    deploy_id = result.get("deploy_id") or vm.deploy_id or f"one-{vm.id}"
+    deploy_id = result.get("deploy_id") or vm.deploy_id or f"{view.name_prefix}-{vm.id}"
     return enter(vm, S.RUNNING, m, now, deploy_id=str(deploy_id), error=None, checkpoint=None)
 
 
@@ -304,7 +304,7 @@ def found_saved(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
 def found_running(vm: Vm, m: DomainSeen, view: View, now: float) -> Decision:
     """Its domain runs, whatever was thought of it."""
     history = continued(vm, m, now) if not vm.holds_capacity else vm.history
-    deploy_id = vm.deploy_id or f"one-{vm.id}"
+    deploy_id = vm.deploy_id or f"{view.name_prefix}-{vm.id}"
     return enter(
         vm,
         S.RUNNING,

@@ -62,7 +62,7 @@ def build_nic(
         mac=ar.mac_at(position),
         ip=ar.ip_at(position),
         bridge=network.bridge,
-        target=f"one-{vm_id}-{index}",
+        target=f"{view.name_prefix}-{vm_id}-{index}",
         vn_mad=network.vn_mad,
         model=nic.get("MODEL"),
         security_groups=groups_of(index, nic, network, view, actor),

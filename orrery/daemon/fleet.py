@@ -4,6 +4,7 @@ machine."""
 import asyncio
 import logging
 import random
+import socket
 import sys
 from collections.abc import Callable
 
@@ -54,6 +55,11 @@ class Fleet:
         if host.vm_mad not in LIBVIRT:
             raise LookupError(
                 f"there is no driver {host.vm_mad!r}: use {', '.join((*LIBVIRT, *SIMULATED))}"
+            )
+        if host.name not in (*LOCAL, socket.gethostname()):
+            raise LookupError(
+                f"{host.name} is another machine: this version runs real VMs on its own one only "
+                "(add it as localhost), simulated ones anywhere"
             )
         channel = self._channels.get(host.id)
         if channel is None:
@@ -107,9 +113,7 @@ class Fleet:
         own = host.template.get("LIBVIRT_URI")
         if own:
             return own
-        if host.name in LOCAL:
-            return self._settings.text("libvirt_uri")
-        return self._settings.text("libvirt_remote_uri").replace("{host}", host.name)
+        return self._settings.text("libvirt_uri")
 
 
 # --- the simulated world --------------------------------------------------------------------------
@@ -169,7 +173,7 @@ def paths(vm: Vm, view: View) -> list[str]:
 def sim_domain(vm: Vm, view: View) -> SimDomain:
     return SimDomain(
         uuid=specs.domain_uuid(view.engine_id, vm),
-        name=f"one-{vm.id}",
+        name=specs.domain_name(vm, view),
         owner=view.engine_id,
         vm_id=vm.id,
         cpu_pct=vm.capacity.cpu_pct,

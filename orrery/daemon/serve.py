@@ -194,6 +194,7 @@ class Daemon:
             self._clock,
             partial(plan, policy=settings.text("scheduler_policy")),
             limits,
+            name_prefix=settings.text("name_prefix"),
         )
         self._engine = engine
         return engine

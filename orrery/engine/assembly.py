@@ -72,20 +72,22 @@ class Engine:
         limits: Limits,
         *,
         shared_state: bool = True,
+        name_prefix: str = "one",
     ) -> "Engine":
         """Read the state from an open store.
 
         Args:
             fleet: makes the drivers' side, given the state it may read.
+            name_prefix: what names of domains and taps on the hosts begin with.
             shared_state: whether the store commits without yielding, so that one state serves both
             sides.
         """
         loaded = await store.load()
-        state = State(loaded.engine_id)
+        state = State(loaded.engine_id, name_prefix)
         state.load(loaded.objects, loaded.actions, loaded.next_ids)
         published = state
         if not shared_state:
-            published = State(loaded.engine_id)
+            published = State(loaded.engine_id, name_prefix)
             published.load(loaded.objects, loaded.actions, loaded.next_ids)
         return cls(store, series, state, published, fleet(published), clock, planner, limits)
 

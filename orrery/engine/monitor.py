@@ -77,10 +77,12 @@ class Monitor:
         """Grows with every change of `last`: tells whether an answer made from it is still good."""
 
     def on_commit(self, commit: Commit) -> None:
-        """A new or re-enabled host is asked at once; a deleted one is forgotten."""
+        """A new or re-enabled host is asked at once; what is gone or at rest has no numbers."""
         for obj in commit.put:
             if isinstance(obj, Host) and obj.status is HostStatus.INIT:
                 self.poll_soon(obj.id)
+            elif isinstance(obj, Vm) and not obj.holds_capacity:
+                self.last.pop((Kind.VM, obj.id), None)
         for key in commit.deleted:
             self._forget(key)
 

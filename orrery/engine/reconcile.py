@@ -139,7 +139,9 @@ class Reconciler:
         if found.owner != self._view.engine_id or found.vm_id is None:
             return True
         vm = self._view.vms.get(found.vm_id)
-        if vm is None or vm.host_id != host.id:
+        if vm is None:  # made after the backup that this state is from: not ours to judge
+            return True
+        if vm.host_id != host.id:
             return False
         return specs.domain_uuid(self._view.engine_id, vm) == found.uuid
 
@@ -158,7 +160,6 @@ class Reconciler:
             self.removed += isinstance(outcome, Done)
 
     def _keeps(self, vm_id: int) -> bool:
-        """A directory is kept while its VM is on a host; one with a number not given out yet is not
-        ours."""
+        """A directory is kept while its VM is on a host, and when nobody here knows its VM."""
         vm = self._view.vms.get(vm_id)
-        return vm is not None and vm.host_id is not None
+        return vm is None or vm.host_id is not None

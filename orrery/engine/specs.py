@@ -5,7 +5,7 @@ Pure: names and paths follow from ids, so that a repeated action meets its own e
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from ipaddress import IPv4Address, ip_network
 from uuid import UUID, uuid5
 
@@ -40,7 +40,12 @@ def domain_uuid(engine_id: str, vm: Vm) -> str:
 
 
 def domain_ref(vm: Vm, view: View) -> DomainRef:
-    return DomainRef(uuid=domain_uuid(view.engine_id, vm), name=f"one-{vm.id}")
+    return DomainRef(uuid=domain_uuid(view.engine_id, vm), name=domain_name(vm, view))
+
+
+def domain_name(vm: Vm, view: View) -> str:
+    """As OpenNebula names them: one-7."""
+    return f"{view.name_prefix}-{vm.id}"
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -136,7 +141,7 @@ def domain(vm: Vm, view: View) -> Domain:
     os = vm.template.vector("OS") or {}
     return Domain(
         uuid=domain_uuid(view.engine_id, vm),
-        name=f"one-{vm.id}",
+        name=domain_name(vm, view),
         engine_id=view.engine_id,
         vm_id=vm.id,
         memory_mib=vm.capacity.memory_mib,
@@ -144,7 +149,7 @@ def domain(vm: Vm, view: View) -> Domain:
         cpu_pct=vm.capacity.cpu_pct,
         disks=domain_disks(vm, view),
         nics=tuple(domain_nic(nic, view) for nic in vm.nics),
-        boot=boot_order(os),
+        boot=boot_order(os, vm.disks),
         arch=os.get("ARCH"),
         machine=os.get("MACHINE"),
         kernel=os.get("KERNEL"),
@@ -161,11 +166,21 @@ def domain(vm: Vm, view: View) -> Domain:
     )
 
 
-def boot_order(os: Mapping[str, str]) -> tuple[str, ...]:
-    """BOOT as in OpenNebula: device names by comma, or libvirt's words; disks first by default."""
-    words = {"hd": "hd", "fd": "fd", "cdrom": "cdrom", "network": "network"}
-    named = [words[w.strip()] for w in os.get("BOOT", "").split(",") if w.strip() in words]
-    return tuple(named) or ("hd",)
+def boot_order(os: Mapping[str, str], disks: Sequence[Disk] = ()) -> tuple[str, ...]:
+    """BOOT as in OpenNebula: disk0, nic0 or the hypervisor's words, by comma; disks by default."""
+    cdroms = {f"disk{disk.id}" for disk in disks if disk.kind == "CDROM"}
+    words = [boot_word(word.strip(), cdroms) for word in os.get("BOOT", "").split(",")]
+    return tuple(dict.fromkeys(word for word in words if word)) or ("hd",)
+
+
+def boot_word(word: str, cdroms: Set[str]) -> str | None:
+    if word in ("hd", "fd", "cdrom", "network"):
+        return word
+    if word.startswith("nic"):
+        return "network"
+    if word.startswith("disk"):
+        return "cdrom" if word in cdroms else "hd"
+    return None
 
 
 def domain_disks(vm: Vm, view: View) -> tuple[DomainDisk, ...]:
@@ -265,7 +280,7 @@ def bridge(network: VirtualNetwork, wired: Iterable[tuple[Vm, Nic]], view: View)
     nat = network.vn_mad == "nat"
     template = network.template
     hosts = [
-        DhcpHost(mac=nic.mac, ip=nic.ip, name=f"one-{vm.id}")
+        DhcpHost(mac=nic.mac, ip=nic.ip, name=domain_name(vm, view))
         for vm, nic in wired
         if nic.network_id == network.id and nic.ip
     ]

@@ -84,7 +84,7 @@ async def create(w: VmWork) -> Outcome:
 
 
 async def is_up(w: VmWork) -> Outcome:
-    return await in_state(w, DomainState.RUNNING, {"deploy_id": f"one-{w.vm.id}"})
+    return await in_state(w, DomainState.RUNNING, {"deploy_id": specs.domain_name(w.vm, w.view)})
 
 
 async def is_down(w: VmWork) -> Outcome:

@@ -28,8 +28,9 @@ NOBODY: frozenset[int] = frozenset()
 class State:
     """All objects; implements `core.model.view.View`."""
 
-    def __init__(self, engine_id: str) -> None:
+    def __init__(self, engine_id: str, name_prefix: str = "one") -> None:
         self.engine_id = engine_id
+        self.name_prefix = name_prefix
         self.vms: dict[int, Vm] = {}
         self.hosts: dict[int, Host] = {}
         self.images: dict[int, Image] = {}

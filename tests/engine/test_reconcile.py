@@ -52,11 +52,31 @@ def test_a_network_somebody_changed_is_mended_by_the_timer(tmp_path: Path) -> No
 
 def test_a_domain_that_no_vm_explains_is_removed(tmp_path: Path) -> None:
     async def story(cloud: Cloud) -> None:
+        vm_id = await cloud.running_vm()
+        await cloud.ask(TerminateVm(cause="t", actor=ENGINE, vm_id=vm_id, hard=True))
+        await cloud.reach(vm_id, S.DONE)
+        host = cloud.world.host("h1")
+        host.domains["0000"] = stranger(cloud.engine.state.engine_id, vm_id)
+        host.files[f"/ds/0/{vm_id}/disk.0"] = 1
+        await cloud.until(lambda: not cloud.leftovers())
+        assert cloud.engine.reconciler.removed == 2
+
+    in_cloud(tmp_path, story)
+
+
+def test_what_belongs_to_a_vm_nobody_here_knows_is_left_alone(tmp_path: Path) -> None:
+    """As after a backup was restored: the VM was made later than the backup."""
+
+    async def story(cloud: Cloud) -> None:
         host = cloud.world.host("h1")
         host.domains["0000"] = stranger(cloud.engine.state.engine_id, 77)
         host.files["/ds/0/77/disk.0"] = 1
-        await cloud.until(lambda: not cloud.leftovers())
-        assert cloud.engine.reconciler.removed == 2
+        vm_id = await cloud.running_vm()
+        await cloud.ask(TerminateVm(cause="t", actor=ENGINE, vm_id=vm_id, hard=True))
+        await cloud.reach(vm_id, S.DONE)
+        before = cloud.clock.now()
+        await cloud.until(lambda: cloud.clock.now() - before > 300)
+        assert sorted(cloud.leftovers()) == ["domain stranger", "file /ds/0/77/disk.0"]
 
     in_cloud(tmp_path, story)
 

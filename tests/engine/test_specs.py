@@ -133,3 +133,22 @@ def test_objects_that_vanish_do_not_break_the_network_of_a_host() -> None:
     site.running()
     site.state.apply(Decision(delete=((Kind.NETWORK, 0),)))
     assert specs.host_network(site.state, 1).bridges == ()
+
+
+def test_boot_order_takes_opennebulas_words_and_the_hypervisors() -> None:
+    site = Site().furnished()
+    site.image("cd", 'TYPE="CDROM"')
+    text = 'CPU="1" MEMORY="64" DISK=[IMAGE="os"] DISK=[IMAGE="cd"] OS=[BOOT="nic0,disk1,disk0,hd"]'
+    vm = site.state.vms[site.running(text)]
+    assert specs.domain(vm, site.state).boot == ("network", "cdrom", "hd")
+    assert specs.boot_order({}) == ("hd",)
+
+
+def test_engines_that_share_a_host_name_their_domains_and_taps_apart() -> None:
+    site = Site()
+    site.state.name_prefix = "lab"
+    site.furnished()
+    vm = site.state.vms[site.running()]
+    domain = specs.domain(vm, site.state)
+    assert (domain.name, domain.nics[0].target) == (f"lab-{vm.id}", f"lab-{vm.id}-0")
+    assert vm.deploy_id == f"lab-{vm.id}"

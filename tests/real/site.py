@@ -33,6 +33,7 @@ class RealSite:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = free_port()
+        self.prefix = f"t{os.getpid() % 10_000}"
         self.process: subprocess.Popen[bytes] | None = None
         self.log = home.with_suffix(".log")
 
@@ -58,6 +59,8 @@ class RealSite:
             str(self.home),
             "--listen",
             f"127.0.0.1:{self.port}",
+            "--name-prefix",
+            self.prefix,
             "--monitor-period-s",
             "2",
             "--shutdown-timeout-s",

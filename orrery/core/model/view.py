@@ -51,6 +51,11 @@ class View(Protocol):
     @property
     def engine_id(self) -> str: ...
     @property
+    def name_prefix(self) -> str:
+        """What the names of domains and taps begin with: engines that share a host differ in it."""
+        ...
+
+    @property
     def revision(self) -> int:
         """Grows with every change of anything: what was made of the view since is still whole."""
         ...

@@ -158,9 +158,7 @@ class LibvirtHypervisor:
 
     async def state(self, ref: DomainRef) -> Outcome:
         def look(raw: Any) -> Outcome:
-            found = _running(raw, ref.uuid)
-            seen = DomainState.ABSENT if found is None else inventory.state_of(found)
-            return Done({"state": seen.value})
+            return Done({"state": _state(raw, ref.uuid).value})
 
         return await self._outcome(look, QUERY_S, f"state of {ref.name}", through=self._queries)
 
@@ -357,6 +355,17 @@ def _running(raw: Any, uuid: str) -> Any:
     except libvirt.libvirtError as error:
         if is_absent(error):
             return None
+        raise
+
+
+def _state(raw: Any, uuid: str) -> DomainState:
+    """A domain may go between being found and being asked: then it is absent."""
+    try:
+        found = _running(raw, uuid)
+        return DomainState.ABSENT if found is None else inventory.state_of(found)
+    except libvirt.libvirtError as error:
+        if is_absent(error):
+            return DomainState.ABSENT
         raise
 
 
