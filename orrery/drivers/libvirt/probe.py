@@ -6,6 +6,7 @@ emulation does. The probe guest therefore enters long mode with paging, works fo
 takes a real processor 50 ms, waits for a timer interrupt and only then writes its letter.
 """
 
+import contextlib
 import json
 import shutil
 import sys
@@ -18,6 +19,8 @@ from typing import Any
 from orrery.drivers.libvirt.binding import libvirt
 from orrery.drivers.libvirt.hostfacts import is_local
 
+STALE_S = 60.0
+"""No probe takes so long: what is older was left behind."""
 LIMIT_S = 3.0
 KVM = Path("/dev/kvm")
 
@@ -97,6 +100,7 @@ def probe(raw: Any, uri: str) -> Acceleration:
         return Acceleration("tcg", f"there is no {KVM}: processor or kernel lack it")
     if raw.getInfo()[0] != "x86_64":
         return Acceleration("kvm", f"{KVM} exists; there is no probe guest for this architecture")
+    _sweep(Path(tempfile.gettempdir()))
     place = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         return _boot(raw, place)
@@ -117,6 +121,14 @@ def device_warning() -> str | None:
         f"only root may open {KVM}: libvirt then inspects QEMU anew for every call and a start "
         f"takes most of a minute. Set its usual access: chgrp kvm {KVM}; chmod 660 {KVM}"
     )
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what probes left whose process was killed; their guests went with it."""
+    for place in directory.glob(f"{PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - place.stat().st_mtime > STALE_S:  # noqa: TID251 - against files' times
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _boot(raw: Any, place: Path) -> Acceleration:
