@@ -205,3 +205,21 @@ def test_finds_the_body_whatever_the_case_and_order_of_the_fields() -> None:
     shape = shape_of(head + b"abc", LIMIT)
     assert shape is not None
     assert (shape.begins_at, shape.ends_at, shape.close) == (len(head), len(head) + 3, False)
+
+
+def test_a_client_that_leaves_within_a_large_answer_disturbs_nobody(connect: Connect) -> None:
+    large = CREATE.replace(b"MEMORY=64", b"MEMORY=64 NOTE=" + b"x" * 900_000)
+    peer = connect()
+    for _ in range(8):
+        peer.send(request(large))
+        peer.answer()
+    template = b"<param><value><string>CPU=1 MEMORY=64</string></value></param>"
+    whole = b"".join(b"<param><value><i4>%d</i4></value></param>" % n for n in (-2, -1, -1, -1))
+    pool = CREATE.replace(b"vm.allocate", b"vmpool.info").replace(template, whole)
+    for _ in range(3):
+        leaver = connect()
+        leaver.send(request(pool))
+        leaver.socket.recv(1000)
+        leaver.close()
+    peer.send(request(pool))
+    assert peer.answer()[1].endswith(b"</methodResponse>")
