@@ -24,8 +24,15 @@ from orrery.ports.driver import DomainFacts, DomainRef, HostNetwork
 
 log = logging.getLogger(__name__)
 
-LEAVING = (VmStatus.DONE, VmStatus.POWEROFF, VmStatus.SUSPENDED, VmStatus.EPILOG, VmStatus.PENDING)
-"""A VM that gets there no longer needs its ports."""
+MOVING = (
+    VmStatus.PROLOG,
+    VmStatus.DONE,
+    VmStatus.POWEROFF,
+    VmStatus.SUSPENDED,
+    VmStatus.EPILOG,
+    VmStatus.PENDING,
+)
+"""A VM that gets there needs its ports soon (they are made while its disks are), or no longer."""
 
 Note = Callable[[str], None]
 
@@ -50,7 +57,7 @@ class Reconciler:
 
     def on_commit(self, commit: Commit) -> None:
         for obj in commit.put:
-            if isinstance(obj, Vm) and obj.status in LEAVING and obj.history and obj.nics:
+            if isinstance(obj, Vm) and obj.status in MOVING and obj.history and obj.nics:
                 self._dirty.add(obj.history[-1].host_id)
             elif isinstance(obj, VirtualNetwork | SecurityGroup):
                 self._dirty.update(self._view.hosts)

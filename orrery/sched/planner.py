@@ -44,38 +44,45 @@ class Wish(Struct, frozen=True):
 
     requirement: str
     rank: str
-    capacity: Capacity
     clusters: frozenset[int] | None
 
 
 def plan(view: View, now: float, policy: str = "striping") -> Plan:
     """Place what can be placed now, oldest first, and say of the rest why it waits."""
     site = Site(view, POLICIES[policy])
-    queues: dict[Wish, Queue] = {}
-    placements: list[PlaceVm] = []
-    explanations: list[ExplainVm] = []
-    reasons: dict[Wish, str] = {}
     pending = [view.vms[vm_id] for vm_id in sorted(view.vms_pending())]
     wishes = [wish_of(vm, view) for vm in pending]
-    site.judge(wish.requirement for wish in wishes)
+    queues = queues_of(site, pending, wishes)
+    placements: list[PlaceVm] = []
+    explanations: list[ExplainVm] = []
+    reasons: dict[tuple[Wish, Capacity], str] = {}
     for vm, wish in zip(pending, wishes, strict=True):
-        queue = queues.get(wish)
-        if queue is None:
-            queue = queues[wish] = Queue(site, wish)
-        host_id = queue.best()
+        wanted = Capacity(vm.capacity.cpu_pct, vm.capacity.memory_mib)
+        host_id = queues[wish].best(wanted)
         if host_id is not None:
             placements.append(site.book(vm, host_id))
             continue
-        reason = reasons.get(wish)
+        reason = reasons.get((wish, wanted))
         if reason is None:
-            reason = reasons[wish] = explain(site, wish)
+            reason = reasons[wish, wanted] = explain(site, wish, wanted)
         explanations.append(ExplainVm(cause=CAUSE, vm_id=vm.id, gen=vm.gen, text=reason))
     return Plan(tuple(placements), tuple(explanations))
 
 
 def wish_of(vm: Vm, view: View) -> Wish:
-    capacity = Capacity(vm.capacity.cpu_pct, vm.capacity.memory_mib)
-    return Wish(requirement_text(vm), rank_text(vm), capacity, clusters_of(vm, view))
+    return Wish(requirement_text(vm), rank_text(vm), clusters_of(vm, view))
+
+
+def queues_of(site: "Site", pending: list[Vm], wishes: list[Wish]) -> dict[Wish, "Queue"]:
+    """A queue for each wish, made before the plan takes anything from the hosts."""
+    least: dict[Wish, Capacity] = {}
+    for vm, wish in zip(pending, wishes, strict=True):
+        known = least.get(wish, vm.capacity)
+        least[wish] = Capacity(
+            min(known.cpu_pct, vm.capacity.cpu_pct),
+            min(known.memory_mib, vm.capacity.memory_mib),
+        )
+    return {wish: Queue(site, wish, wanted) for wish, wanted in least.items()}
 
 
 class Site:
@@ -105,11 +112,6 @@ class Site:
         self.lookups[host.id] = attributes(host, room, cluster.name if cluster else "")
         self.datastores[host.id] = datastore.id
 
-    def judge(self, requirements: Iterable[str]) -> None:
-        """Find the hosts that meet each requirement, before the plan takes anything from them."""
-        for text in requirements:
-            self.meeting(text)
-
     def meeting(self, requirement: str) -> frozenset[int]:
         """Hosts that meet it as the plan began; a requirement on free capacity is a wish, not a
         booking."""
@@ -130,35 +132,48 @@ Key = tuple[float, float, int]
 
 class Queue:
     """The hosts for one wish, best first. Keys go stale as VMs are booked: they are checked when
-    popped."""
+    popped.
 
-    def __init__(self, site: Site, wish: Wish) -> None:
+    A host that has no room even for the smallest VM of the wish is dropped for good; one that only
+    lacks room for a certain VM is put aside and comes back.
+    """
+
+    def __init__(self, site: Site, wish: Wish, least: Capacity) -> None:
         self._site = site
-        self._wish = wish
+        self._least = least
         self._rank = expr.rank(wish.rank) if wish.rank else None
         self._rank_is_fixed = not (expr.names(wish.rank) & DYNAMIC.keys()) if wish.rank else True
         self._fixed: dict[int, float] = {}
+        self._too_big: list[Capacity] = []
         hosts = site.meeting(wish.requirement)
         self._heap: list[Key] = [
             self._key(host_id) for host_id in hosts if in_cluster(site.hosts[host_id], wish)
         ]
         heapq.heapify(self._heap)
 
-    def best(self) -> int | None:
-        """The best host that has room; it stays in the queue. One without room is dropped for
-        good."""
-        while self._heap:
+    def best(self, wanted: Capacity) -> int | None:
+        """The best host that has room for it; it stays in the queue."""
+        if any(refused.fits(wanted) for refused in self._too_big):
+            return None  # room only shrinks: what is larger than what found none finds none
+        aside: list[Key] = []
+        found = None
+        while self._heap and found is None:
             key = self._heap[0]
             host_id = key[2]
-            if not self._site.rooms[host_id].takes(self._wish.capacity):
+            room = self._site.rooms[host_id]
+            if not room.takes(self._least):
                 heapq.heappop(self._heap)
-                continue
-            fresh = self._key(host_id)
-            if fresh != key:
+            elif (fresh := self._key(host_id)) != key:
                 heapq.heapreplace(self._heap, fresh)
-                continue
-            return host_id
-        return None
+            elif room.takes(wanted):
+                found = host_id
+            else:
+                aside.append(heapq.heappop(self._heap))
+        for key in aside:
+            heapq.heappush(self._heap, key)
+        if found is None:
+            self._too_big = [c for c in self._too_big if not wanted.fits(c)] + [wanted]
+        return found
 
     def _key(self, host_id: int) -> Key:
         """By rank, then by the site's policy, then by id: the same input gives the same plan."""
@@ -182,11 +197,11 @@ def in_cluster(host: Host, wish: Wish) -> bool:
 # --- why it waits ---------------------------------------------------------------------------------
 
 
-def explain(site: Site, wish: Wish) -> str:
+def explain(site: Site, wish: Wish, wanted: Capacity) -> str:
     """One sentence: how many hosts fail each rule, and by how much."""
     if not site.view.hosts:
         return "There are no hosts: add one (onehost create)"
-    parts = [*not_monitored(site), *lacking(site, wish)]
+    parts = [*not_monitored(site), *lacking(site, wish, wanted)]
     return "No host can take it now: " + "; ".join(parts)
 
 
@@ -200,7 +215,7 @@ def not_monitored(site: Site) -> Iterable[str]:
         yield f"{hosts(count)} {'is' if count == 1 else 'are'} {why}"
 
 
-def lacking(site: Site, wish: Wish) -> Iterable[str]:
+def lacking(site: Site, wish: Wish, wanted: Capacity) -> Iterable[str]:
     """Of the hosts that are up: which rule each fails first."""
     meets = site.meeting(wish.requirement)
     elsewhere = [h for h in site.hosts.values() if not in_cluster(h, wish)]
@@ -212,7 +227,7 @@ def lacking(site: Site, wish: Wish) -> Iterable[str]:
         why = expr.explain(wish.requirement, site.lookups[unmet[0].id]) or wish.requirement
         yield f"{hosts(len(unmet))} do{'es' if len(unmet) == 1 else ''} not meet {why}"
     full = [site.rooms[h.id] for h in inside if h.id in meets]
-    yield from shortage(full, wish.capacity)
+    yield from shortage(full, wanted)
 
 
 def shortage(full: list[Room], wanted: Capacity) -> Iterable[str]:

@@ -417,3 +417,11 @@ def test_a_thousand_vms_on_a_hundred_hosts_are_spread_evenly_until_all_is_full()
     assert len(made.placements) == 800
     assert len({one.text for one in made.explanations}) == 1
     assert "100 hosts lack memory: 1024 MiB needed, at most 0 free" in made.explanations[0].text
+
+
+def test_a_vm_that_is_too_big_for_now_does_not_keep_smaller_ones_waiting() -> None:
+    site = Site()
+    site.host("h1", Capacity(400, 1000))
+    for memory in (900, 800, 50, 950, 40):
+        site.vm(f'CPU="0.5" MEMORY="{memory}"')
+    assert placed(plan(site.state, site.now)) == {0: 1, 2: 1, 4: 1}
