@@ -47,6 +47,8 @@ class Reconciler:
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._applied: dict[int, HostNetwork] = {}
         self._dirty: set[int] = set()
+        self._applying: set[int] = set()
+        self._parallel = asyncio.Semaphore(limits.monitor_parallel)
         self._hosts: dict[int, Host] = dict(view.hosts)
         self._gone: list[Host] = []
         self._wake = asyncio.Event()
@@ -86,20 +88,33 @@ class Reconciler:
             return outcome
 
     async def run(self) -> None:
-        """Until cancelled: apply what changed, and everything once a period."""
-        while True:
-            try:
-                async with asyncio.timeout(self._limits.reconcile_period_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                self._applied.clear()
-                self._dirty.update(self._view.hosts)
-            self._wake.clear()
-            while self._gone:
-                await self._leave(self._gone.pop())
-            hosts, self._dirty = self._dirty, set()
-            for host_id in sorted(hosts):
+        """Until cancelled: apply what changed, and everything once a period; each host by itself."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    async with asyncio.timeout(self._limits.reconcile_period_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    self._applied.clear()
+                    self._dirty.update(self._view.hosts)
+                self._wake.clear()
+                while self._gone:
+                    host = self._gone.pop()
+                    group.create_task(self._leave(host), name=f"leave {host.name}")
+                for host_id in sorted(self._dirty - self._applying):
+                    self._dirty.discard(host_id)
+                    self._applying.add(host_id)
+                    group.create_task(self._apply_one(host_id), name=f"network of host {host_id}")
+
+    async def _apply_one(self, host_id: int) -> None:
+        """A host that changed meanwhile has its turn again."""
+        try:
+            async with self._parallel:
                 await self._apply_quietly(host_id)
+        finally:
+            self._applying.discard(host_id)
+            if host_id in self._dirty:
+                self._wake.set()
 
     async def _leave(self, host: Host) -> None:
         """A host that is deleted keeps nothing of ours."""
