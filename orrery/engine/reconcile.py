@@ -88,7 +88,8 @@ class Reconciler:
             return outcome
 
     async def run(self) -> None:
-        """Until cancelled: apply what changed, and everything once a period; each host by itself."""
+        """Until cancelled: apply what changed, and everything once a period, each host by
+        itself."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
