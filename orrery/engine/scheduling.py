@@ -23,6 +23,7 @@ FREEING = frozenset({VmStatus.DONE, VmStatus.POWEROFF, VmStatus.SUSPENDED, VmSta
 """Statuses whose entry may give another VM room, or is itself a VM that waits."""
 
 
+REST = 4.0
 REST_MAX_S = 2.0
 
 
@@ -63,14 +64,14 @@ class Scheduling:
                 wake_at = await self._plan_within_bounds()
 
     async def _plan_within_bounds(self) -> float | None:
-        """A plan, and then a rest as long as it took: planning never takes more than half a core.
+        """A plan, and then a rest: planning never takes more than a fifth of the loop's time.
 
         News that comes meanwhile is planned for together.
         """
         loop = asyncio.get_running_loop()
         begin = loop.time()
         wake_at = await self._plan()
-        await asyncio.sleep(min(loop.time() - begin, REST_MAX_S))
+        await asyncio.sleep(min(REST * (loop.time() - begin), REST_MAX_S))
         return wake_at
 
     async def _plan(self) -> float | None:

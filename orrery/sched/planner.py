@@ -96,21 +96,34 @@ class Site:
         self.lookups: dict[int, Lookup] = {}
         self.datastores: dict[int, int] = {}
         self._meeting: dict[str, frozenset[int]] = {}
+        self._stores: dict[int, int | None] = {}
         for host in view.hosts.values():
             if host.status is HostStatus.MONITORED:
                 self._add(host)
 
     def _add(self, host: Host) -> None:
-        datastore = self.view.system_datastore(host.cluster_id)
-        if datastore is None:
+        datastore_id = self._datastore_of(host.cluster_id)
+        if datastore_id is None:
             return
-        left = host.offered - self.view.host_usage(host.id)
-        room = Room(left.cpu_pct, left.memory_mib, len(self.view.vms_on(host.id)), host.offered)
+        offered, used = host.offered, self.view.host_usage(host.id)
+        room = Room(
+            offered.cpu_pct - used.cpu_pct,
+            offered.memory_mib - used.memory_mib,
+            len(self.view.vms_on(host.id)),
+            offered,
+        )
         cluster = self.view.clusters.get(host.cluster_id)
         self.hosts[host.id] = host
         self.rooms[host.id] = room
         self.lookups[host.id] = attributes(host, room, cluster.name if cluster else "")
-        self.datastores[host.id] = datastore.id
+        self.datastores[host.id] = datastore_id
+
+    def _datastore_of(self, cluster_id: int) -> int | None:
+        """Looked up once for each cluster."""
+        if cluster_id not in self._stores:
+            found = self.view.system_datastore(cluster_id)
+            self._stores[cluster_id] = None if found is None else found.id
+        return self._stores[cluster_id]
 
     def meeting(self, requirement: str) -> frozenset[int]:
         """Hosts that meet it as the plan began; a requirement on free capacity is a wish, not a
