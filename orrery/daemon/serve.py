@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
@@ -262,6 +263,12 @@ class Daemon:
     def _announce(self, url: str) -> None:
         (self._settings.home / "endpoint").write_text(f"{url}/RPC2\n")
         log.info("listening", url=url, home=str(self._settings.home))
+        if not is_loopback(self._settings.listen[0]):
+            log.warning(
+                "others can reach the API, and passwords travel unencrypted: "
+                "put a proxy with TLS in front of it",
+                url=url,
+            )
         notify("READY=1")
 
 
@@ -298,6 +305,15 @@ def bind(host: str, port: int) -> socket.socket:
 def address_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address; a name other than localhost may mean
+    anything."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def http_server(application: Application) -> Server:

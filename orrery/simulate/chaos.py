@@ -3,8 +3,8 @@ again and again.
 
 One seed is one story, the same every time: users create VMs and drive them about until all are
 done, driver calls fail, hang and take effect late, the engine dies at random moments and starts
-again on the same database. Afterwards the architecture's invariants must hold. `orrery simulate
-chaos` and the tests run it.
+again on the same database. Afterwards the architecture's invariants must hold. `simulate.soak`
+and the tests run it.
 """
 
 import asyncio
