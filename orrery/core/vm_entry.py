@@ -88,6 +88,7 @@ def enter(vm: Vm, status: VmStatus, message: Message, now: float, **changes: Any
     """The VM in its new status, with the action it demands and the record of it."""
     changes.setdefault("hard", False)
     changes.setdefault("unsettled_until", None)
+    changes.setdefault("cause", message.cause)
     fresh = replace(vm, status=status, prev_status=vm.status, gen=vm.gen + 1, **changes)
     action = demanded_action(fresh, now, message.cause)
     return Decision(

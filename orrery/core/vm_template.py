@@ -118,6 +118,7 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
         capacity=capacity_of(template, sum(d.size_mib for d in disks)),
         vcpu=vcpu_of(template),
         stime=now,
+        cause=message.cause,
         template=context_completed(known.without({"TEMPLATE_ID"}), disks_taken(disks)),
         user_template=others.without(IGNORED),
         disks=disks,

@@ -65,7 +65,9 @@ def plan(view: View, now: float, policy: str = "striping") -> Plan:
         reason = reasons.get((wish, wanted))
         if reason is None:
             reason = reasons[wish, wanted] = explain(site, wish, wanted)
-        explanations.append(ExplainVm(cause=CAUSE, vm_id=vm.id, gen=vm.gen, text=reason))
+        explanations.append(
+            ExplainVm(cause=vm.cause or CAUSE, vm_id=vm.id, gen=vm.gen, text=reason)
+        )
     return Plan(tuple(placements), tuple(explanations))
 
 
@@ -136,7 +138,11 @@ class Site:
     def book(self, vm: Vm, host_id: int) -> PlaceVm:
         self.rooms[host_id].book(vm.capacity)
         return PlaceVm(
-            cause=CAUSE, vm_id=vm.id, gen=vm.gen, host_id=host_id, ds_id=self.datastores[host_id]
+            cause=vm.cause or CAUSE,
+            vm_id=vm.id,
+            gen=vm.gen,
+            host_id=host_id,
+            ds_id=self.datastores[host_id],
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from orrery.core.messages import (
     ENGINE,
     AllocateHost,
+    AllocateVm,
     Record,
     TerminateVm,
     UpdateTemplate,
@@ -91,5 +92,18 @@ def test_a_vm_on_hold_is_not_placed(tmp_path: Path) -> None:
         held = await cloud.new_vm('CPU="0.1" MEMORY="16"', hold=True)
         await cloud.running_vm()
         assert cloud.vm(held).status is S.HOLD
+
+    in_cloud(tmp_path, story)
+
+
+def test_what_a_command_started_carries_its_cause_to_the_end(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        template = parse('CPU="0.1" MEMORY="16"')
+        message = AllocateVm(cause="abc", actor=ENGINE, template=template, hold=False)
+        vm_id = await cloud.ask(message)
+        await cloud.reach(vm_id, S.RUNNING)
+        found = await cloud.engine.store.records(0, 1000, kind=Kind.VM, subject_id=vm_id)
+        assert {record.cause for record in found} == {"abc"}
+        assert found[-1].kind == "vm.running"
 
     in_cloud(tmp_path, story)

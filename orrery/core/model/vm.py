@@ -102,6 +102,8 @@ class Vm(Owned, frozen=True, kw_only=True):
     """The stay (its seq) whose memory is on disk: what a resume goes on from."""
     unsettled_until: float | None = None
     """Until then a start whose outcome nobody knows may still happen: it keeps its room."""
+    cause: str = ""
+    """What brought it into its status: a placement carries it on."""
     error: str | None = None
     sched_message: str | None = None
     template_id: int | None = None
