@@ -466,6 +466,31 @@ def test_all_kinds_of_disks_are_placed(storage: FileStorage, ds: Path, base: Pat
     assert vm.stat().st_mode & 0o055 == 0o055
 
 
+@pytest.mark.parametrize("source_format", ["raw", "qcow2"])
+@pytest.mark.parametrize("size", [512, 100_000, 5 * MIB + 1, 3 << 40])
+def test_clone_has_the_size_that_its_image_shows(
+    storage: FileStorage, ds: Path, source_format: str, size: int
+) -> None:
+    source = ds / "image"
+    ds.mkdir()
+    with source.open("wb") as file:
+        file.truncate(size)
+    if source_format == "qcow2":
+        made = ("qemu-img", "create", "-q", "-f", "qcow2", str(source), str(size))
+        subprocess.run(made, check=True)
+    plan = disk("clone", source=str(source), source_format=source_format)
+    done(storage.place(str(ds / "7"), (plan,)))
+    shown = info(source)["virtual-size"]
+    assert info(ds / "7" / "disk.0")["virtual-size"] == shown
+
+
+def test_clone_of_an_image_that_is_not_qcow2_as_said_is_refused(
+    storage: FileStorage, ds: Path, base: Path
+) -> None:
+    plan = disk("clone", source=str(base), source_format="qcow2")
+    assert "is no qcow2 image" in failed(storage.place(str(ds / "7"), (plan,))).message
+
+
 def test_place_repeated_leaves_whole_disks_and_mends_the_rest(
     storage: FileStorage, ds: Path, base: Path
 ) -> None:

@@ -233,6 +233,30 @@ def test_damage_is_mended(lab: Lab, damage: tuple[str, ...]) -> None:
     assert len(lab.servers()) == 1
 
 
+def test_damage_done_before_a_change_is_mended_with_it(lab: Lab) -> None:
+    lab.apply(intended(port(0), port(1), bridge=NAT))
+    expected = run("nft", "-s", "list", "ruleset", ns=lab.host)
+    lab.apply(intended(port(0), bridge=NAT))
+    run("nft", "flush", "table", "bridge", MARK.table, ns=lab.host)
+    run("nft", "delete", "table", "inet", MARK.table, ns=lab.host)
+    lab.apply(intended(port(0), port(1), bridge=NAT))
+    assert run("nft", "-s", "list", "ruleset", ns=lab.host) == expected
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]"])
+def test_lost_note_of_what_was_written_keeps_no_table(lab: Lab, text: str | None) -> None:
+    wanted = intended(port(0), bridge=NAT)
+    lab.apply(wanted)
+    note = lab.state_dir / MARK.short / "nft.json"
+    note.unlink()
+    if text is not None:
+        note.write_text(text)
+    lab.clear()
+    assert MARK.table not in run("nft", "list", "tables", ns=lab.host)
+    lab.apply(wanted)
+    assert lab.apply(wanted) == []
+
+
 def test_killed_dhcp_server_is_started_again(lab: Lab) -> None:
     lab.apply(intended(bridge=NAT))
     (pid,) = lab.servers()

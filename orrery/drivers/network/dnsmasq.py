@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 
 from orrery.drivers.network import dhcp
+from orrery.drivers.network.links import Links
 from orrery.drivers.network.runner import CommandFailed, Runner
 from orrery.ports.driver import Bridge
 
@@ -58,14 +59,16 @@ class Dnsmasq:
                 Path(path).unlink(missing_ok=True)
         return [f"dnsmasq of {bridge} stopped" for bridge in stale]
 
-    def start(self, plans: dict[str, Plan]) -> list[str]:
-        return [done for plan in plans.values() if (done := self._ensure(plan))]
+    def start(self, plans: dict[str, Plan], facts: Links) -> list[str]:
+        """`facts` are of now: the bridges are there."""
+        ensured = (self._ensure(plan, facts[name].ifindex) for name, plan in plans.items())
+        return [done for done in ensured if done]
 
-    def _ensure(self, plan: Plan) -> str | None:
+    def _ensure(self, plan: Plan, ifindex: int) -> str | None:
         files, name = plan.files, plan.bridge.name
         pid = _pid(files)
         # A server bound to a bridge that was removed and made again hears nothing: the index tells.
-        index = self._index(name)
+        index = str(ifindex)
         if pid is None or _text(files.conf) != plan.conf or _text(files.index) != index:
             self._restart(plan, index)
             return f"dnsmasq of {name} started"
@@ -88,10 +91,6 @@ class Dnsmasq:
         Path(files.leases).write_text(dhcp.valid_leases(_text(files.leases), plan.bridge))
         self._runner.output(("dnsmasq", files.argument))
         Path(files.index).write_text(index)
-
-    def _index(self, bridge: str) -> str:
-        shown = self._runner.output(("ip", "-oneline", "link", "show", "dev", bridge))
-        return shown.split(":", 1)[0]
 
     def _stop(self, files: dhcp.DhcpFiles) -> None:
         pid = _pid(files)

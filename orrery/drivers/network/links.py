@@ -36,6 +36,7 @@ class LinkInfo(Struct, frozen=True):
 class Link(Struct, frozen=True):
     """A network interface as `ip -json -details address` tells it, as far as it matters here."""
 
+    ifindex: int = 0
     ifname: str = ""
     flags: tuple[str, ...] = ()
     mtu: int = 0

@@ -5,14 +5,16 @@ Sysctls are switched on where they are needed and stay on: others may have come 
 """
 
 import asyncio
-import json
 import logging
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+
+import msgspec
+from msgspec import Struct
 
 from orrery.core.errors import InvalidInput
 from orrery.core.messages import Done, Failed, Outcome, Unknown
@@ -35,6 +37,13 @@ _PROBE = """table bridge orrery_probe {
 \t}
 }
 """
+
+
+class Note(Struct, frozen=True):
+    """What was written last, and how the kernel listed it: digests by family."""
+
+    intended: dict[str, str] = {}
+    listing: dict[str, str] = {}
 
 
 class LinuxNetwork:
@@ -79,41 +88,51 @@ class LinuxNetwork:
         tables = firewall.ruleset(intended, tracking)
         dhcp = Dnsmasq(self._state_dir / mark.short, self._runner)
         plans = dhcp.plan(intended.bridges)
-        facts = links.parse_links(self._runner.output(links.FACTS))
+        facts = self._facts()
         commands = links.bridge_commands(facts, intended.bridges, mark)
         changed = dhcp.stop_others(plans)
         for command in commands:
             self._runner.output(command)
             changed.append(" ".join(command))
+        facts = self._facts() if commands else facts
         changed += self._set_sysctls(intended, tracking)
         changed += self._replace_tables(tables, mark)
-        changed += dhcp.start(plans)
+        changed += dhcp.start(plans, facts)
         self._forget_when_empty(mark)
         return changed
+
+    def _facts(self) -> links.Links:
+        return links.parse_links(self._runner.output(links.FACTS))
 
     # --- filters ----------------------------------------------------------------------------------
 
     def _replace_tables(self, intended: dict[str, str], mark: Mark) -> list[str]:
-        """The kernel's own listing tells whether somebody changed what we wrote."""
-        note = self._state_dir / mark.short / "nft.json"
-        present = self._listing(mark)
-        if set(present) == set(intended) and _read_note(note) == _note(intended, present):
-            return []
-        self._runner.output(("nft", "-f", "-"), firewall.replacement(intended, present, mark))
+        """What is to be otherwise than noted is written without looking: only where nothing is to
+        change, the kernel's own listing tells whether somebody changed what we wrote."""
+        path = self._state_dir / mark.short / "nft.json"
+        note, present = _read_note(path), dict[str, str]()
+        if note.intended == _digests(intended):
+            present = self._listing(mark, self._present(mark))
+            if note.listing == _digests(present):
+                return []
+        self._runner.output(("nft", "-f", "-"), firewall.replacement(intended, FAMILIES, mark))
         if intended:
-            note.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            note.write_text(json.dumps(_note(intended, self._listing(mark))))
+            listed = self._listing(mark, intended)
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.encode(Note(_digests(intended), _digests(listed))))
         else:
-            note.unlink(missing_ok=True)
-        return [f"nft table {family} {mark.table}" for family in sorted({*intended, *present})]
+            path.unlink(missing_ok=True)
+        written = sorted({*intended, *note.intended, *present})
+        return [f"nft table {family} {mark.table}" for family in written]
 
-    def _listing(self, mark: Mark) -> dict[str, str]:
+    def _present(self, mark: Mark) -> list[str]:
         tables = self._runner.output(("nft", "list", "tables")).splitlines()
-        return {
-            family: self._runner.output(("nft", "--stateless", "list", "table", family, mark.table))
-            for family in FAMILIES
-            if f"table {family} {mark.table}" in tables
-        }
+        return [family for family in FAMILIES if f"table {family} {mark.table}" in tables]
+
+    def _listing(self, mark: Mark, families: Iterable[str]) -> dict[str, str]:
+        """One process each: nft 1.0.6 cannot list two tables at once without all others."""
+        command = ("nft", "--stateless", "list", "table")
+        return {family: self._runner.output((*command, family, mark.table)) for family in families}
 
     def _probe_tracking(self) -> Tracking:
         if self._tracking is None:
@@ -131,7 +150,10 @@ class LinuxNetwork:
         if tracking is Tracking.MARK and firewall.needs_tracking(intended):
             self._load_br_netfilter()
             wanted += BRIDGE_SYSCTLS
-        off = [key for key in wanted if self._runner.output(("sysctl", "-n", key)).strip() != "1"]
+        if not wanted:
+            return []
+        values = self._runner.output(("sysctl", "-n", *wanted)).splitlines()
+        off = [key for key, value in zip(wanted, values, strict=True) if value != "1"]
         for key in off:
             self._runner.output(("sysctl", "-q", "-w", f"{key}=1"))
         return [f"sysctl {key}=1" for key in off]
@@ -151,16 +173,13 @@ class LinuxNetwork:
             directory.rmdir()
 
 
-def _note(intended: dict[str, str], listing: dict[str, str]) -> dict[str, dict[str, str]]:
-    return {"intended": _digests(intended), "listing": _digests(listing)}
-
-
 def _digests(texts: dict[str, str]) -> dict[str, str]:
     return {family: sha256(text.encode()).hexdigest() for family, text in texts.items()}
 
 
-def _read_note(path: Path) -> object:
+def _read_note(path: Path) -> Note:
+    """An unreadable note is like none: the tables are written anew."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
+        return msgspec.json.decode(path.read_bytes(), type=Note)
+    except (OSError, msgspec.DecodeError):
+        return Note()

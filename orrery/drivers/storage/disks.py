@@ -1,6 +1,7 @@
 """Makes one disk of a VM as its plan says: whole, or not at all. Knows the kinds of disks."""
 
 import base64
+import os
 import struct
 from collections.abc import Callable
 from hashlib import md5
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from orrery.drivers.context import iso_image
 from orrery.drivers.storage import qemu_img
+from orrery.drivers.storage.formats import HEAD_BYTES, SECTOR, BadImage, declared_size
 from orrery.drivers.storage.places import MIB, Refusal, check_source, written_aside
 from orrery.ports.driver import DiskPlan
 
@@ -38,7 +40,7 @@ def _clone(plan: DiskPlan, target: Path) -> None:
     if _is_whole(target):
         return
     source, source_format = check_source(plan.source), _source_format(plan)
-    size = max(qemu_img.virtual_size(source, source_format), (plan.size_mib or 0) * MIB)
+    size = max(_guest_size(source, source_format), (plan.size_mib or 0) * MIB)
     with written_aside(target) as part:
         qemu_img.create_overlay(part, source, source_format, size)
 
@@ -118,6 +120,17 @@ def _source_format(plan: DiskPlan) -> str:
         known = ", ".join(FORMATS)
         raise Refusal(f"source_format {plan.source_format!r}: must be one of {known}")
     return plan.source_format
+
+
+def _guest_size(path: Path, image_format: str) -> int:
+    """Bytes the guest sees. Read here: every start of a VM asks, and qemu-img takes 4 ms to say."""
+    with path.open("rb") as file:
+        if image_format == "qcow2":
+            try:
+                return declared_size(file.read(HEAD_BYTES))
+            except BadImage as error:
+                raise Refusal(f"source {str(path)!r}: {error}") from None
+        return -(-file.seek(0, os.SEEK_END) // SECTOR) * SECTOR
 
 
 def _size(plan: DiskPlan) -> int:

@@ -56,6 +56,13 @@ def shape_of(head: bytes, file_size: int) -> Shape:
     return Shape("raw", -(-file_size // SECTOR) * SECTOR)
 
 
+def declared_size(head: bytes) -> int:
+    """Bytes the guest sees of a qcow2 image that was accepted before."""
+    if head[:4] != _QCOW2 or len(head) < 32:
+        raise BadImage("is no qcow2 image: correct its format")
+    return int.from_bytes(head[24:32])
+
+
 def compression_of(head: bytes) -> str | None:
     """gz, xz or bz2 if the file is so compressed."""
     return next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
