@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from orrery.core.capacity import Capacity
+from orrery.core.model import kinds as model
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Entity
 from orrery.core.model.network import AddressRange, SecurityGroup, VirtualNetwork
@@ -64,12 +65,17 @@ class StayOut(Struct, frozen=True, kw_only=True):
     ended_by: str | None
 
 
-class VmOut(Struct, frozen=True, kw_only=True):
+class Owned(Struct, frozen=True, kw_only=True):
+    """What every object with an owner shows."""
+
     id: int
     name: str
     owner: Ref
     group: Ref
     permissions: str
+
+
+class VmOut(Owned, frozen=True, kw_only=True):
     status: str
     """OpenNebula's name of the state; of the life-cycle state while ACTIVE."""
     state: int
@@ -124,12 +130,7 @@ class ClusterOut(Struct, frozen=True, kw_only=True):
     template: Attributes
 
 
-class ImageOut(Struct, frozen=True, kw_only=True):
-    id: int
-    name: str
-    owner: Ref
-    group: Ref
-    permissions: str
+class ImageOut(Owned, frozen=True, kw_only=True):
     type: str
     status: str
     datastore: Ref
@@ -151,12 +152,7 @@ class TextOut(Struct, frozen=True):
     text: str
 
 
-class DatastoreOut(Struct, frozen=True, kw_only=True):
-    id: int
-    name: str
-    owner: Ref
-    group: Ref
-    permissions: str
+class DatastoreOut(Owned, frozen=True, kw_only=True):
     type: str
     status: str
     driver: str
@@ -175,12 +171,7 @@ class RangeOut(Struct, frozen=True, kw_only=True):
     used: int
 
 
-class NetworkOut(Struct, frozen=True, kw_only=True):
-    id: int
-    name: str
-    owner: Ref
-    group: Ref
-    permissions: str
+class NetworkOut(Owned, frozen=True, kw_only=True):
     status: str
     driver: str
     bridge: str
@@ -190,14 +181,9 @@ class NetworkOut(Struct, frozen=True, kw_only=True):
     template: Attributes
 
 
-class OwnedOut(Struct, frozen=True, kw_only=True):
+class OwnedOut(Owned, frozen=True, kw_only=True):
     """A VM template or a security group."""
 
-    id: int
-    name: str
-    owner: Ref
-    group: Ref
-    permissions: str
     template: Attributes
 
 
@@ -230,6 +216,17 @@ def octal(permissions: int) -> str:
     return f"{permissions:03o}"
 
 
+def ownership(obj: model.Owned, view: View) -> dict[str, Any]:
+    """The fields of `Owned`."""
+    return {
+        "id": obj.id,
+        "name": obj.name,
+        "owner": ref(view.users, obj.uid),
+        "group": ref(view.groups, obj.gid),
+        "permissions": octal(obj.permissions),
+    }
+
+
 def amounts(capacity: Capacity) -> AmountsOut:
     return AmountsOut(
         cpu=capacity.cpu_pct / 100, memory_mib=capacity.memory_mib, disk_mib=capacity.disk_mib
@@ -252,11 +249,7 @@ def attributes(template: Template) -> Attributes:
 def vm_summary(vm: Vm, view: View, monitoring: Monitoring) -> dict[str, Any]:
     host_id = vm.host_id
     return {
-        "id": vm.id,
-        "name": vm.name,
-        "owner": ref(view.users, vm.uid),
-        "group": ref(view.groups, vm.gid),
-        "permissions": octal(vm.permissions),
+        **ownership(vm, view),
         "status": vm.status.name,
         "state": vm.status.state,
         "lcm_state": vm.status.lcm_state,
@@ -361,11 +354,7 @@ def image_out(image: Image, view: View) -> ImageOut:
     if users and status is ImageStatus.READY:
         status = ImageStatus.USED_PERS if image.persistent else ImageStatus.USED
     return ImageOut(
-        id=image.id,
-        name=image.name,
-        owner=ref(view.users, image.uid),
-        group=ref(view.groups, image.gid),
-        permissions=octal(image.permissions),
+        **ownership(image, view),
         type=image.type.name,
         status=status.name,
         datastore=ref(view.datastores, image.datastore_id),
@@ -382,11 +371,7 @@ def image_out(image: Image, view: View) -> ImageOut:
 
 def datastore_out(store: Datastore, view: View, monitoring: Monitoring) -> DatastoreOut:
     return DatastoreOut(
-        id=store.id,
-        name=store.name,
-        owner=ref(view.users, store.uid),
-        group=ref(view.groups, store.gid),
-        permissions=octal(store.permissions),
+        **ownership(store, view),
         type=store.type.name,
         status=store.status.name,
         driver=store.tm_mad,
@@ -399,11 +384,7 @@ def datastore_out(store: Datastore, view: View, monitoring: Monitoring) -> Datas
 
 def network_out(network: VirtualNetwork, view: View) -> NetworkOut:
     return NetworkOut(
-        id=network.id,
-        name=network.name,
-        owner=ref(view.users, network.uid),
-        group=ref(view.groups, network.gid),
-        permissions=octal(network.permissions),
+        **ownership(network, view),
         status=network.status.name,
         driver=network.vn_mad,
         bridge=network.bridge,
@@ -430,11 +411,7 @@ def range_out(network: VirtualNetwork, ar: AddressRange, view: View) -> RangeOut
 
 def owned_out(obj: VmTemplate | SecurityGroup, view: View) -> OwnedOut:
     return OwnedOut(
-        id=obj.id,
-        name=obj.name,
-        owner=ref(view.users, obj.uid),
-        group=ref(view.groups, obj.gid),
-        permissions=octal(obj.permissions),
+        **ownership(obj, view),
         template=attributes(obj.template),
     )
 
