@@ -1,5 +1,8 @@
 """Whole engines under virtual time: crashes, failures, hangs and late effects, from seeds."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from orrery.drivers.sim import Faults
@@ -11,6 +14,14 @@ from orrery.simulate.chaos import DAY_S, Report, Story, tell
 CHUNK = 25
 CHUNKS = 10
 HANGING = Faults(fail_rate=0.02, hang_rate=0.10, late_rate=0.9)
+
+
+@pytest.fixture(autouse=True)
+def _quietly() -> Iterator[None]:
+    """Thousands of warnings about a world that misbehaves cost more than the stories themselves."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def told(story: Story) -> Report:
