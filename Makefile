@@ -30,7 +30,7 @@ lint: setup-dev ## format, style, types and import rules
 	$(BIN)/lint-imports
 
 check: lint ## lint and the fast tests: under a minute
-	$(BIN)/pytest -n 2 $(NOT_FAST) $(FAST_TESTS)
+	$(BIN)/pytest -n 2 --dist worksteal $(NOT_FAST) $(FAST_TESTS)
 
 test: setup-test lint ## everything, with real guests and a browser
 	$(BIN)/pytest -n 2 --dist loadgroup tests

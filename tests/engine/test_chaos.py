@@ -11,7 +11,7 @@ from orrery.engine.reconcile import Reconciler
 from orrery.simulate import chaos
 from orrery.simulate.chaos import DAY_S, Report, Story, tell
 
-CHUNK = 25
+CHUNK = 20
 CHUNKS = 10
 HANGING = Faults(fail_rate=0.02, hang_rate=0.10, late_rate=0.9)
 
@@ -77,6 +77,6 @@ def test_the_story_notices_when_actions_are_forgotten(monkeypatch: pytest.Monkey
         await run(self, ())
 
     monkeypatch.setattr(Dispatcher, "run", forgetful)
-    monkeypatch.setattr(chaos, "PATIENCE_S", DAY_S)
+    monkeypatch.setattr(chaos, "PATIENCE_S", DAY_S / 4)
     broken = [tell(Story(seed=seed)).broken for seed in range(2)]
     assert any("not over" in what for story in broken for what in story)
