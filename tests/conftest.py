@@ -1,4 +1,4 @@
-"""What all tests share: golden files, and real guests in turn."""
+"""What all tests share: golden files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +12,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files instead of comparing"
     )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with real guests share this machine's hypervisor: one worker runs them in turn."""
-    for item in items:
-        if item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.xdist_group("real"))
 
 
 @pytest.fixture
