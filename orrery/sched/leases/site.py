@@ -1,0 +1,21 @@
+"""The hosts that leases are planned on."""
+
+from msgspec import Struct
+
+from orrery.core.capacity import Capacity
+
+
+class SiteHost(Struct, frozen=True, kw_only=True):
+    """One host with what it offers to leases."""
+
+    id: int
+    name: str
+    capacity: Capacity
+    other: tuple[tuple[str, int], ...] = ()
+    """Further resources (devices, network) by name."""
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """Hosts in order of their ids: that order decides ties."""
+
+    hosts: tuple[SiteHost, ...]
