@@ -82,13 +82,14 @@ class Monitor:
             if isinstance(obj, Host) and obj.status is HostStatus.INIT:
                 self.poll_soon(obj.id)
             elif isinstance(obj, Vm) and not obj.holds_capacity:
-                self.last.pop((Kind.VM, obj.id), None)
+                self._forget((Kind.VM, obj.id))
         for key in commit.deleted:
             self._forget(key)
 
     def _forget(self, key: tuple[Kind, int]) -> None:
+        if self.last.pop(key, None) is None:
+            return
         self.revision += 1
-        self.last.pop(key, None)
         if key[0] is Kind.VM:
             self.last_of_vms.pop(key[1], None)
 
@@ -224,7 +225,11 @@ class Monitor:
         return last is None or sample.at - last.at >= SAMPLE_GAP_S
 
     def _is_ours(self, found: DomainFacts) -> bool:
-        return found.owner == self._view.engine_id and found.vm_id in self._view.vms
+        """A VM that came to rest while its host was asked has no numbers any more."""
+        if found.owner != self._view.engine_id or found.vm_id is None:
+            return False
+        vm = self._view.vms.get(found.vm_id)
+        return vm is not None and vm.holds_capacity
 
     async def _measure_datastores(self) -> None:
         now = self._clock.now()

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
-from orrery.core.messages import ENGINE, AllocateHost, ResumeVm, SetHostStatus
+from orrery.core.messages import ENGINE, AllocateHost, PoweroffVm, ResumeVm, SetHostStatus
 from orrery.core.model.kinds import Kind
 from orrery.core.status import HostStatus, VmStatus
 from tests.engine.harness import Cloud, in_cloud
@@ -117,5 +117,20 @@ def test_samples_are_kept_once_a_second_at_most(tmp_path: Path) -> None:
         times = [sample.at for sample in samples]
         assert len(times) >= 3
         assert all(b - a >= 1.0 for a, b in pairwise(times))
+
+    in_cloud(tmp_path, story)
+
+
+def test_a_vm_at_rest_has_no_numbers_and_answers_made_from_them_are_stale(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        monitor = cloud.engine.monitor
+        vm_id = await cloud.running_vm()
+        await cloud.until(lambda: vm_id in monitor.last_of_vms)
+        before = monitor.revision
+        await cloud.ask(PoweroffVm(cause="t", actor=ENGINE, vm_id=vm_id, hard=True))
+        await cloud.reach(vm_id, S.POWEROFF)
+        assert vm_id not in monitor.last_of_vms
+        assert (Kind.VM, vm_id) not in monitor.last
+        assert monitor.revision > before
 
     in_cloud(tmp_path, story)
