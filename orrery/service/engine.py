@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from orrery.core.messages import Command, Record
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import LeaseStatus, Terms
 from orrery.core.model.view import View
 from orrery.ports.clock import Clock
 from orrery.ports.store import Sample as Sample
@@ -25,6 +26,60 @@ A new sample is a new mapping: whoever formats one may remember it by identity.
 """
 
 
+class Forecast(Struct, frozen=True, kw_only=True):
+    """What the scheduler says to a request: planned times, or why not."""
+
+    status: LeaseStatus
+    reason: str | None = None
+    start: float | None = None
+    """When the VMs will run."""
+    end: float | None = None
+    price: float | None = None
+
+
+class Alternative(Struct, frozen=True, kw_only=True):
+    """Terms that could be had instead of those refused."""
+
+    what: str
+    """later, fewer nodes or shorter."""
+    terms: Terms
+    start: float
+    end: float
+
+
+class Planning(Protocol):
+    """The scheduler of leases, as the use cases see it."""
+
+    def when(self, terms: Terms, uid: int) -> Forecast:
+        """What would become of a request now. Nothing is promised by it."""
+        ...
+
+    def alternatives(self, terms: Terms, uid: int) -> list[Alternative]:
+        """The nearest that could be had, where the request itself cannot."""
+        ...
+
+    async def answered(self, lease_id: int, timeout_s: float) -> bool:
+        """Wait until the scheduler has dealt with what was asked of the lease; False after the
+        time-out. What it answered is stored with the lease then."""
+        ...
+
+
+class LeaseLimits(Struct, frozen=True, kw_only=True):
+    """What one user may ask for; None where there is no limit."""
+
+    max_nodes: int | None = None
+    """Nodes in all leases of a user that are not over."""
+    max_duration_s: float | None = None
+    max_ahead_s: float | None = None
+    """How far ahead a lease may begin."""
+    max_node_s: float | None = None
+    """Nodes times seconds in all leases of a user that are not over."""
+    offer_s: float = 60.0
+    """How long a counter-offer is held."""
+    answer_s: float = 30.0
+    """How long a request waits for the scheduler's answer."""
+
+
 class Engine(Struct, frozen=True):
     """The engine as seen from a use case. `view` always shows the last published state."""
 
@@ -32,6 +87,9 @@ class Engine(Struct, frozen=True):
     submit: Submit
     new_cause: Callable[[], str]
     clock: Clock
+    planning: Planning | None = None
+    """None: this engine plans no leases."""
+    lease_limits: LeaseLimits = LeaseLimits()
 
 
 class Monitoring(Protocol):
