@@ -2,22 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
 from orrery.core.messages import (
     DomainSeen,
     Done,
+    Failed,
     HostSeen,
     HostSilent,
     Message,
-    Outcome,
     Unknown,
 )
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
+from orrery.core.model.storage import Datastore
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.status import DomainState, HostStatus, VmStatus
@@ -33,6 +34,7 @@ from orrery.ports.store import Sample, Series
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Submit = Callable[[Message], Awaitable[int | None]]
 
 WATCHED = (HostStatus.INIT, HostStatus.MONITORED, HostStatus.ERROR, HostStatus.DISABLED)
@@ -137,19 +139,28 @@ class Monitor:
 
     async def _look_at(self, host: Host) -> None:
         before = {vm_id: self._view.vms[vm_id] for vm_id in self._view.vms_on(host.id)}
-        outcome = await self._ask(host)
         cause = f"monitor-{host.id}"
-        if not isinstance(outcome, Done):
-            await self._submit(HostSilent(cause=cause, host_id=host.id, message=outcome.message))
+        inventory = await self._ask(host)
+        if isinstance(inventory, Unknown | Failed):
+            await self._submit(HostSilent(cause=cause, host_id=host.id, message=inventory.message))
             return
-        inventory = msgspec.convert(outcome.result, Inventory)
+        seen = await self._guarded(host, self._seen(host, inventory, before, cause))
+        if seen is None:
+            return
+        await self._submit(seen)
+        await self._keep_samples(host, inventory)
+        await self._guarded(host, self._reconciler.remove_leftovers(host, inventory.domains))
+
+    async def _guarded(self, host: Host, call: Coroutine[Any, Any, T]) -> T | None:
+        """None when a driver of a host that answers does not, or has a fault."""
         try:
             async with asyncio.timeout(self._limits.monitor_timeout_s):
-                await self._submit(await self._seen(host, inventory, before, cause))
-                await self._keep_samples(host, inventory)
-                await self._reconciler.remove_leftovers(host, inventory.domains)
+                return await call
         except TimeoutError:
             log.warning("host %s answers, but not all of its drivers do", host.name)
+        except Exception:  # as in `_ask`
+            log.exception("host %s answers, but a driver of it has a fault", host.name)
+        return None
 
     async def _keep_house(self) -> None:
         while True:
@@ -157,10 +168,11 @@ class Monitor:
             await self._series.prune(self._clock.now() - self._limits.samples_kept_s)
             await asyncio.sleep(self._limits.monitor_period_s)
 
-    async def _ask(self, host: Host) -> Outcome:
+    async def _ask(self, host: Host) -> Inventory | Failed | Unknown:
         try:
             async with asyncio.timeout(self._limits.monitor_timeout_s):
-                return await self._fleet.drivers(host).hypervisor.inventory()
+                outcome = await self._fleet.drivers(host).hypervisor.inventory()
+            return inventory_in(outcome) if isinstance(outcome, Done) else outcome
         except TimeoutError:
             return Unknown(f"no answer within {self._limits.monitor_timeout_s:g} s")
         except Exception as error:  # a driver's fault is the host's trouble, not the engine's end
@@ -174,7 +186,9 @@ class Monitor:
         domains = []
         for vm in before.values():
             found = by_uuid.get(specs.domain_uuid(self._view.engine_id, vm))
-            state = await self._absent_or_saved(host, vm) if found is None else found.state
+            state = found.state if found else await self._absent_or_saved(host, vm)
+            if state is None:
+                continue
             domains.append(
                 DomainSeen(
                     cause=cause,
@@ -194,14 +208,22 @@ class Monitor:
             domains=tuple(domains),
         )
 
-    async def _absent_or_saved(self, host: Host, vm: Vm) -> DomainState:
-        """A VM that should run and does not may have been saved by a call whose answer was lost."""
+    async def _absent_or_saved(self, host: Host, vm: Vm) -> DomainState | None:
+        """A VM that should run and does not may have been saved by a call whose answer was lost.
+
+        None when its host cannot tell now: nothing is said of this VM, the next look may know.
+        """
         if vm.status not in (VmStatus.RUNNING, VmStatus.UNKNOWN):
             return DomainState.ABSENT
         path = specs.checkpoint_path(vm, self._view)
-        found = await self._fleet.drivers(host).storage.exists(path)
+        try:
+            found = await self._fleet.drivers(host).storage.exists(path)
+        except Exception:  # as in `_ask`
+            log.exception("host %s: %s cannot be looked for", host.name, path)
+            return None
         if not isinstance(found, Done):
-            raise TimeoutError(f"{path} cannot be looked for: {found.message}")
+            log.warning("host %s: %s cannot be looked for: %s", host.name, path, found.message)
+            return None
         return DomainState.SAVED if found.result.get("exists") else DomainState.ABSENT
 
     async def _keep_samples(self, host: Host, inventory: Inventory) -> None:
@@ -234,15 +256,30 @@ class Monitor:
     async def _measure_datastores(self) -> None:
         now = self._clock.now()
         for datastore in list(self._view.datastores.values()):
-            try:
-                async with asyncio.timeout(self._limits.monitor_timeout_s):
-                    outcome = await self._fleet.images(datastore).usage(datastore.base_path)
-            except TimeoutError:
-                continue
-            if isinstance(outcome, Done):
-                values: dict[str, Any] = outcome.result
-                numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+            numbers = await self._usage(datastore)
+            if numbers is not None:
                 self.revision += 1
                 self.last[Kind.DATASTORE, datastore.id] = Sample(
                     Kind.DATASTORE, datastore.id, now, numbers
                 )
+
+    async def _usage(self, datastore: Datastore) -> dict[str, float] | None:
+        try:
+            async with asyncio.timeout(self._limits.monitor_timeout_s):
+                outcome = await self._fleet.images(datastore).usage(datastore.base_path)
+        except TimeoutError:
+            return None
+        except Exception:  # as in `_ask`
+            log.exception("datastore %s cannot be measured", datastore.name)
+            return None
+        if not isinstance(outcome, Done):
+            return None
+        return {k: float(v) for k, v in outcome.result.items() if isinstance(v, int | float)}
+
+
+def inventory_in(outcome: Done) -> Inventory | Failed:
+    """What a driver says is not ours to trust."""
+    try:
+        return msgspec.convert(outcome.result, Inventory)
+    except msgspec.ValidationError as error:
+        return Failed(f"its driver's inventory is malformed: {error}")

@@ -78,10 +78,12 @@ class Cloud:
         return result
 
     async def until(self, condition: Callable[[], bool], seconds: float = 3600.0) -> None:
-        """Wait (virtual time) until it holds."""
+        """Wait (virtual time) until it holds; an engine that ended by itself is the test's end."""
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.5)
+                if self._task is not None and self._task.done() and not self._task.cancelled():
+                    self._task.result()
 
     def vm(self, vm_id: int) -> Vm:
         return self.engine.state.vms[vm_id]

@@ -3,9 +3,20 @@
 from itertools import pairwise
 from pathlib import Path
 
-from orrery.core.messages import ENGINE, AllocateHost, PoweroffVm, ResumeVm, SetHostStatus
+import pytest
+
+from orrery.core.messages import (
+    ENGINE,
+    AllocateHost,
+    Done,
+    Outcome,
+    PoweroffVm,
+    ResumeVm,
+    SetHostStatus,
+)
 from orrery.core.model.kinds import Kind
 from orrery.core.status import HostStatus, VmStatus
+from orrery.drivers.sim import SimHypervisor, SimStorage
 from tests.engine.harness import Cloud, in_cloud
 
 S = VmStatus
@@ -132,5 +143,45 @@ def test_a_vm_at_rest_has_no_numbers_and_answers_made_from_them_are_stale(tmp_pa
         assert vm_id not in monitor.last_of_vms
         assert (Kind.VM, vm_id) not in monitor.last
         assert monitor.revision > before
+
+    in_cloud(tmp_path, story)
+
+
+def test_a_malformed_inventory_puts_the_host_in_error_and_not_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(cloud: Cloud) -> None:
+        async def nonsense(self: SimHypervisor) -> Outcome:
+            return Done({"total": "much"})
+
+        monkeypatch.setattr(SimHypervisor, "inventory", nonsense)
+        await cloud.until(lambda: host_status(cloud) is HostStatus.ERROR)
+        error = cloud.engine.state.hosts[1].error or ""
+        assert "inventory is malformed" in error
+        assert "$.total" in error
+        monkeypatch.undo()
+        await cloud.until(lambda: host_status(cloud) is HostStatus.MONITORED)
+
+    in_cloud(tmp_path, story)
+
+
+async def broken(*_: object) -> Outcome:
+    raise ZeroDivisionError("a driver's mistake")
+
+
+@pytest.mark.parametrize("method", ["exists", "listing", "usage"])
+def test_a_storage_driver_that_raises_ends_neither_the_engine_nor_the_monitoring(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(cloud: Cloud) -> None:
+        lost, seen = await cloud.running_vm(), await cloud.running_vm()
+        domains = cloud.world.host("h1").domains
+        domains.pop(next(uuid for uuid, found in domains.items() if found.vm_id == lost))
+        monkeypatch.setattr(SimStorage, method, broken)
+        start, last = cloud.clock.now(), cloud.engine.monitor.last_of_vms
+        await cloud.until(lambda: seen in last and last[seen].at > start + 60, 200.0)
+        monkeypatch.undo()
+        await cloud.reach(lost, S.POWEROFF)
+        assert cloud.vm(seen).status is S.RUNNING
 
     in_cloud(tmp_path, story)
