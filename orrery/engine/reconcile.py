@@ -6,8 +6,8 @@ By signal when something changed and by timer in any case; always the whole, nev
 
 import asyncio
 import logging
+import re
 from collections import defaultdict
-from collections.abc import Callable
 
 from orrery.core.messages import Done, Outcome
 from orrery.core.model.host import Host
@@ -34,7 +34,8 @@ MOVING = (
 )
 """A VM that gets there needs its ports soon (they are made while its disks are), or no longer."""
 
-Note = Callable[[str], None]
+OURS = re.compile("0|[1-9][0-9]*")
+"""Names of directories of VMs: their ids, as we write them."""
 
 
 class Reconciler:
@@ -139,6 +140,9 @@ class Reconciler:
         except TimeoutError:
             log.warning("network of host %s: no answer", host.name)
             return
+        except Exception:  # a driver's fault is the host's trouble, not the engine's end
+            log.exception("network of host %s cannot be applied", host.name)
+            return
         if not isinstance(outcome, Done):
             log.warning("network of host %s: %s", host.name, outcome.message)
 
@@ -176,7 +180,7 @@ class Reconciler:
         listed = await storage.listing(datastore.base_path)
         names = listed.result.get("names") if isinstance(listed, Done) else None
         for name in names if isinstance(names, list) else ():
-            if not isinstance(name, str) or not name.isdigit() or self._keeps(int(name)):
+            if not isinstance(name, str) or not OURS.fullmatch(name) or self._keeps(int(name)):
                 continue
             log.warning("host %s: %s belongs to no VM: removing it", host.name, name)
             outcome = await storage.remove(f"{datastore.base_path}/{name}")

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from orrery.core.messages import ENGINE, DeleteObject, PoweroffVm, TerminateVm
+import pytest
+
+from orrery.core.messages import ENGINE, DeleteObject, Outcome, PoweroffVm, TerminateVm
 from orrery.core.model.kinds import Kind
 from orrery.core.status import VmStatus
-from orrery.drivers.sim import SimDomain
+from orrery.drivers.sim import SimDomain, SimNetwork
+from orrery.ports.driver import HostNetwork
 from tests.engine.harness import Cloud, in_cloud
 
 S = VmStatus
@@ -102,5 +105,46 @@ def test_a_deleted_host_keeps_nothing_of_ours(tmp_path: Path) -> None:
         await cloud.reach(vm_id, S.DONE)
         await cloud.ask(DeleteObject(cause="t", actor=ENGINE, kind=Kind.HOST, id=1))
         await cloud.until(lambda: host.network is None)
+
+    in_cloud(tmp_path, story)
+
+
+@pytest.mark.parametrize("name", ["²", "٠", "00", "lost+found"])
+def test_a_directory_whose_name_no_vm_of_ours_has_is_left_alone(name: str, tmp_path: Path) -> None:
+    """`²` is a digit to Python, and no number; `٠` and `00` would be read as the id 0."""
+
+    async def story(cloud: Cloud) -> None:
+        vm_id = await cloud.running_vm()
+        await cloud.ask(TerminateVm(cause="t", actor=ENGINE, vm_id=vm_id, hard=True))
+        await cloud.reach(vm_id, S.DONE)
+        host = cloud.world.host("h1")
+        host.files[f"/ds/0/{name}/disk.0"] = 1
+        host.files[f"/ds/0/{vm_id}/disk.0"] = 1
+        await cloud.until(lambda: f"/ds/0/{vm_id}/disk.0" not in host.files)
+        await cloud.until(lambda: cloud.engine.reconciler.removed == 1)
+        before = cloud.clock.now()
+        await cloud.until(lambda: cloud.clock.now() - before > 100)
+        assert list(host.files) == [f"/ds/0/{name}/disk.0"]
+
+    in_cloud(tmp_path, story)
+
+
+def test_a_network_driver_that_raises_does_not_end_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[HostNetwork] = []
+
+    async def broken(self: SimNetwork, intended: HostNetwork) -> Outcome:
+        calls.append(intended)
+        raise ZeroDivisionError("a driver's mistake")
+
+    async def story(cloud: Cloud) -> None:
+        await cloud.running_vm()
+        host = cloud.world.host("h1")
+        intended, host.network = host.network, None
+        monkeypatch.setattr(SimNetwork, "apply", broken)
+        await cloud.until(lambda: len(calls) >= 2)
+        monkeypatch.undo()
+        await cloud.until(lambda: host.network == intended)
 
     in_cloud(tmp_path, story)
