@@ -8,7 +8,9 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeGuard
 
+from orrery.core.decide import another_try
 from orrery.core.messages import Done, Failed, Message, Outcome, Settled, Unknown
 from orrery.core.model.action import Action, ActionKind
 from orrery.core.model.kinds import Kind
@@ -50,6 +52,8 @@ class Dispatcher:
         self._current: dict[Key, Action] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._waiting: set[Key] = set()
+        self._in_doubt: dict[Key, int] = {}
+        """What a try that nobody answered for may still start, with its generation then."""
         self._arrived: asyncio.Queue[tuple[Action, bool]] = asyncio.Queue()
         self._total = asyncio.Semaphore(limits.actions_total)
         self._per_host: dict[int | None, asyncio.Semaphore] = defaultdict(
@@ -61,6 +65,7 @@ class Dispatcher:
     def on_commit(self, commit: Commit) -> None:
         for key in commit.settled:
             self._current.pop(key, None)
+            self._in_doubt.pop(key, None)
         for action in commit.actions:
             self._current[action.key] = action
             self._arrived.put_nowait((action, action.attempt > 0))
@@ -70,6 +75,7 @@ class Dispatcher:
         repeated."""
         for action in unfinished:
             self._current[action.key] = action
+            self._doubt(action)
             self._arrived.put_nowait((action, True))
         async with asyncio.TaskGroup() as group:
             while True:
@@ -131,21 +137,28 @@ class Dispatcher:
             return Failed(f"{type(error).__name__}: {error}")
         if work is None:
             return None
+        outcome = await self._steps(work, look_first)
+        if self._in_doubt.get(action.key) == action.gen and is_final(outcome, action):
+            return Unknown(f"{outcome.message}; an earlier try may still take effect")
+        return outcome
+
+    async def _steps(self, work: Work, look_first: bool) -> Outcome:  # noqa: FBT001
         result = {}
-        for step in STEPS[action.kind]:
+        for step in STEPS[work.action.kind]:
             outcome = await self._step(step, work, look_first)
             if not isinstance(outcome, Done):
                 return outcome
             result.update(outcome.result)
         return Done(result)
 
-    async def _step(self, step: Step, work: Work, look_first: bool) -> Outcome:  # noqa: FBT001
-        """Do it; while nobody knows whether it was done, look, and repeat only what is not there.
+    def _doubt(self, action: Action) -> None:
+        """A start that fails for good after a try of unknown outcome has not failed: that try may
+        still succeed."""
+        if any(step.starts for step in STEPS[action.kind]):
+            self._in_doubt[action.key] = action.gen
 
-        A start that fails after a try of unknown outcome has not failed: that try may still
-        succeed.
-        """
-        unsure = look_first
+    async def _step(self, step: Step, work: Work, look_first: bool) -> Outcome:  # noqa: FBT001
+        """Do it; while nobody knows whether it was done, look, and repeat only what is missing."""
         if look_first and step.look is not None:
             outcome = await self._call(step.name, step.look, work)
             if isinstance(outcome, Failed):
@@ -156,12 +169,11 @@ class Dispatcher:
         for _ in range(self._limits.look_attempts):
             if not isinstance(outcome, Unknown):
                 break
-            unsure = True
+            if step.starts:
+                self._doubt(work.action)
             await asyncio.sleep(delay)
             delay *= 2
             outcome = await self._look_again(step, work)
-        if step.starts and unsure and isinstance(outcome, Failed) and not outcome.retryable:
-            return Unknown(f"{outcome.message}; an earlier try may still take effect")
         return outcome
 
     async def _look_again(self, step: Step, work: Work) -> Outcome:
@@ -182,3 +194,10 @@ class Dispatcher:
         except Exception as error:
             log.exception("%s of %s failed", name, work.action.kind.value)
             return Unknown(f"{name}: {type(error).__name__}: {error}")
+
+
+def is_final(outcome: Outcome, action: Action) -> TypeGuard[Failed]:
+    """Whether the action failed and is not tried again."""
+    if not isinstance(outcome, Failed):
+        return False
+    return not outcome.retryable or another_try(action, 0.0) is None

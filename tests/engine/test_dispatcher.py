@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from orrery.core.messages import ENGINE, Done, Failed, Outcome, RecoverVm, TerminateVm
+from orrery.core.messages import (
+    ENGINE,
+    Done,
+    Failed,
+    Outcome,
+    RecoverVm,
+    TerminateVm,
+    Unknown,
+)
 from orrery.core.model.action import ActionKind
 from orrery.core.model.kinds import Kind
 from orrery.core.status import RecoverOperation, VmStatus
 from orrery.engine.limits import TIMEOUTS_S
-from orrery.engine.steps import STEPS, VmWork
+from orrery.engine.steps import CREATE, STEPS, WIRE, VmWork
 from tests.engine.harness import Cloud, in_cloud
 
 S = VmStatus
@@ -199,3 +207,48 @@ def test_a_timer_survives_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     in_cloud(tmp_path, story)
     assert times[1] - times[0] >= 5.0
+
+
+BUSY = Failed("busy", retryable=True)
+BROKEN = Failed("broken")
+LOST = Unknown("the answer was lost")
+
+STARTS = {
+    "busy to the end": ([], [BUSY], S.BOOT_FAILURE),
+    "busy, then broken": ([], [BUSY, BROKEN], S.BOOT_FAILURE),
+    "lost, then broken": ([], [LOST, BROKEN], S.UNKNOWN),
+    "lost, then busy to the end": ([], [LOST, BUSY], S.UNKNOWN),
+    "lost, busy, and then no network": ([Done(), BROKEN], [LOST, BUSY], S.UNKNOWN),
+}
+"""What the steps `apply network` and `create domain` answer in turn, the last one for ever (done
+where nothing is said), and where the VM ends."""
+
+
+def answering(outcomes: list[Outcome]) -> Do:
+    async def do(_: VmWork) -> Outcome:
+        if not outcomes:
+            return Done()
+        return outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+
+    return do
+
+
+@pytest.mark.parametrize(("wires", "creates", "end"), STARTS.values(), ids=STARTS)
+def test_a_start_has_failed_only_when_no_try_of_it_may_still_take_effect(
+    wires: list[Outcome],
+    creates: list[Outcome],
+    end: VmStatus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = (
+        replace(WIRE, do=answering([*wires])),
+        replace(CREATE, do=answering([*creates])),
+    )
+
+    async def story(cloud: Cloud) -> None:
+        monkeypatch.setitem(STEPS, K.VM_BOOT, steps)
+        vm = await cloud.reach(await cloud.new_vm(TEXT), S.BOOT_FAILURE, S.UNKNOWN)
+        assert vm.status is end
+
+    in_cloud(tmp_path, story)
