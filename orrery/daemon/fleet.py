@@ -15,7 +15,7 @@ from orrery.core.capacity import Capacity
 from orrery.core.model.host import Host
 from orrery.core.model.storage import Datastore
 from orrery.core.model.view import View
-from orrery.core.model.vm import AT_REST, Vm
+from orrery.core.model.vm import Vm
 from orrery.core.status import VmStatus
 from orrery.daemon.journal import LEVELS
 from orrery.drivers.channel import Channel
@@ -144,6 +144,19 @@ def host_size(name: str) -> Capacity:
     return SIZES[int(digits or "1") % len(SIZES)]
 
 
+RUNS = frozenset(
+    {
+        VmStatus.RUNNING,
+        VmStatus.SAVE_SUSPEND,
+        VmStatus.SHUTDOWN,
+        VmStatus.SHUTDOWN_POWEROFF,
+        VmStatus.UNKNOWN,
+    }
+)
+"""Statuses in which a VM has a domain, as far as anybody knows; in all others it never began, has
+ended, or is about to be started by an action that looks first."""
+
+
 def adopt(world: World, view: View) -> None:
     """Simulated hosts outlive the engine, as real ones do: what the state says was running still
     runs."""
@@ -156,7 +169,7 @@ def adopt(world: World, view: View) -> None:
             if vm.status is VmStatus.PROLOG:
                 continue
             simulated.files.update(dict.fromkeys(paths(vm, view), 1))
-            if vm.status not in AT_REST and vm.status is not VmStatus.BOOT:
+            if vm.status in RUNS:
                 domain = sim_domain(vm, view)
                 simulated.domains[domain.uuid] = domain
     for image in view.images.values():
@@ -165,7 +178,7 @@ def adopt(world: World, view: View) -> None:
 
 def paths(vm: Vm, view: View) -> list[str]:
     made = [plan.target for plan in specs.disk_plans(vm, view)]
-    if vm.status is VmStatus.SUSPENDED:
+    if vm.checkpoint is not None:
         made.append(specs.saved_path(vm, view))
     return [*made, f"{specs.vm_directory(vm, view)}/.made"]
 
