@@ -8,7 +8,7 @@ Precedence: argument, environment (ORRERY_<NAME>), file (TOML), default.
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +221,3 @@ def convert(value: Any, kind: type) -> Value:
         return int(value) if kind is int else float(value)
     except (TypeError, ValueError):
         raise ValueError("give a number") from None
-
-
-def argument_names() -> Sequence[str]:
-    """The settings as command line options."""
-    return tuple(f"--{name.replace('_', '-')}" for name in BY_NAME)

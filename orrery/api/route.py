@@ -17,8 +17,6 @@ from orrery.service.engine import Engine, Journal, Monitoring
 from orrery.service.sessions import REFUSAL, Sessions
 from orrery.service.users import TokenFactory
 
-MAX_PAGE = 10_000
-
 
 class Services(Struct, frozen=True):
     """What the routes work with."""

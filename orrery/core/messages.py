@@ -5,9 +5,6 @@ A command may be refused; an event has happened and may only be accepted or igno
 id of the command or event that started a chain; every consequence carries it.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from msgspec import Struct
 
 from orrery.core.capacity import Capacity
@@ -19,8 +16,6 @@ from orrery.core.status import DomainState, RecoverOperation
 from orrery.core.template import Template
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-NO_RESULT: Mapping[str, Json] = MappingProxyType({})
 
 
 class Actor(Struct, frozen=True):

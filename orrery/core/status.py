@@ -41,11 +41,6 @@ class VmStatus(IntEnum):
         """OpenNebula's LCM_STATE; 0 unless STATE is ACTIVE."""
         return self.value & 0xFF
 
-    @property
-    def state_name(self) -> str:
-        """The name of STATE: ACTIVE for everything with an LCM state."""
-        return "ACTIVE" if self.lcm_state else self.name
-
 
 ACTIVE = 3
 """OpenNebula's number of the state ACTIVE."""

@@ -43,7 +43,6 @@ DEMANDS: dict[VmStatus, ActionKind] = {
 }
 """What a VM in that status waits for; statuses that are not here wait for nobody."""
 
-IN_FLIGHT = tuple(DEMANDS)
 FAILURES = (S.PROLOG_FAILURE, S.BOOT_FAILURE, S.EPILOG_FAILURE)
 SHUTDOWNS = (S.SHUTDOWN, S.SHUTDOWN_POWEROFF)
 STARTS = (S.BOOT, S.BOOT_POWEROFF, S.BOOT_SUSPENDED, S.BOOT_UNKNOWN)

@@ -46,9 +46,6 @@ class Fleet:
         self._wanted: asyncio.Queue[int] = asyncio.Queue()
         self._files = FileStorage()
 
-    def knows(self, vm_mad: str) -> bool:
-        return vm_mad in SIMULATED or vm_mad in LIBVIRT
-
     def drivers(self, host: Host) -> HostDrivers:
         if host.vm_mad in SIMULATED:
             return self.world.drivers(host.name)
@@ -91,7 +88,7 @@ class Fleet:
         command = [sys.executable, "-m", "orrery", "driver", "serve"]
         options = {
             "--hypervisor": host.vm_mad,
-            "--uri": self._uri(host),
+            "--uri": host.template.get("LIBVIRT_URI") or self._settings.text("libvirt_uri"),
             "--storage": "fs",
             "--network": "linux",
             "--state-dir": str(self._settings.home / "run" / str(host.id)),
@@ -108,12 +105,6 @@ class Fleet:
             on_log=say,
             cause=CAUSE.get,
         )
-
-    def _uri(self, host: Host) -> str:
-        own = host.template.get("LIBVIRT_URI")
-        if own:
-            return own
-        return self._settings.text("libvirt_uri")
 
 
 # --- the simulated world --------------------------------------------------------------------------

@@ -10,10 +10,6 @@ from orrery.ports.driver import HostDrivers, Storage
 class Fleet(Protocol):
     """Given by the composition root."""
 
-    def knows(self, vm_mad: str) -> bool:
-        """Whether there is a driver of that name."""
-        ...
-
     def drivers(self, host: Host) -> HostDrivers:
         """What serves the host; made on first use, kept while the host exists."""
         ...

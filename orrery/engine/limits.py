@@ -37,5 +37,4 @@ class Limits(Struct, frozen=True, kw_only=True):
     monitor_timeout_s: float = 20.0
     monitor_parallel: int = 16
     reconcile_period_s: float = 300.0
-    records_kept_s: float = 90 * 86400.0
     samples_kept_s: float = 14400.0

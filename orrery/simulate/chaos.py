@@ -86,9 +86,6 @@ class SimFleet:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def knows(self, vm_mad: str) -> bool:
-        return vm_mad in ("sim", "dummy")
-
     def drivers(self, host: Host) -> HostDrivers:
         return self._world.drivers(host.name)
 

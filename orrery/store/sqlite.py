@@ -175,9 +175,6 @@ class SqliteStore:
         rows = self.db.execute(sql + " ORDER BY seq LIMIT ?", [*values, limit])
         return [schema.record_of(row) for row in rows]
 
-    async def last_seq(self) -> int:
-        return int(self.db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
-
     async def prune_records(self, before: float) -> int:
         """The newest record stays whatever its age: its number is where the next ones go on."""
         newest = "(SELECT max(seq) FROM record)"
