@@ -100,10 +100,19 @@ def first_socket(paths: Sequence[str]) -> str | None:
 
 
 def answers(path: str) -> bool:
+    return refusal(path) is None
+
+
+def closed_to_us(path: str) -> bool:
+    """Somebody may listen there, but only others may ask."""
+    return isinstance(refusal(path), PermissionError)
+
+
+def refusal(path: str) -> OSError | None:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(2.0)
             connection.connect(path)
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None

@@ -4,9 +4,20 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from orrery.cli.diagnosis import Check, Finding, Machine, ask, fail, first_socket, ok, warn
+from orrery.cli.diagnosis import (
+    Check,
+    Finding,
+    Machine,
+    ask,
+    closed_to_us,
+    fail,
+    first_socket,
+    ok,
+    warn,
+)
 
 KVM = Path("/dev/kvm")
 PROBE_S = 60.0
@@ -67,23 +78,24 @@ def binding(_: Machine) -> Finding:
 
 
 def libvirtd(_: Machine) -> Finding:
-    found = first_socket(LIBVIRT_SOCKETS)
-    if found is None:
-        return fail(
-            f"nobody listens on {LIBVIRT_SOCKETS[0]}",
-            start_service("libvirtd", "apt-get install libvirt-daemon-system"),
-        )
-    return ok(found)
+    return listening(LIBVIRT_SOCKETS, "libvirtd")
 
 
 def virtlogd(_: Machine) -> Finding:
-    found = first_socket(LOG_SOCKETS)
-    if found is None:
-        return fail(
-            f"nobody listens on {LOG_SOCKETS[0]}",
-            start_service("virtlogd", "apt-get install libvirt-daemon-system"),
-        )
-    return ok(found)
+    return listening(LOG_SOCKETS, "virtlogd")
+
+
+def listening(sockets: Sequence[str], name: str) -> Finding:
+    """Whether the daemon listens; its socket may be one that only root may knock at."""
+    found = first_socket(sockets)
+    if found is not None:
+        return ok(found)
+    if os.geteuid() != 0 and any(closed_to_us(path) for path in sockets):
+        return warn("can only be checked as root", "sudo orrery doctor")
+    return fail(
+        f"nobody listens on {sockets[0]}",
+        start_service(name, "apt-get install libvirt-daemon-system"),
+    )
 
 
 def start_service(name: str, install: str) -> str:

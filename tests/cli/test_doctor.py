@@ -1,12 +1,15 @@
 """The doctor: findings, remedies, exit status."""
 
 import json
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from orrery.cli import doctor, doctor_network, doctor_system
+from orrery.cli import doctor, doctor_network, doctor_system, doctor_virtualization
 from orrery.cli.diagnosis import Check, Finding, Level, Machine, ask, fail, ok
 from tests.cli.conftest import Command
 
@@ -71,6 +74,35 @@ def test_port_taken_by_a_stranger_is_a_warning(tmp_path: Path) -> None:
         finding = doctor_system.port(machine(tmp_path, server.getsockname()[1]))
     assert finding.level is Level.WARN
     assert finding.remedy is not None
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    before = os.geteuid()
+    os.seteuid(65534 if before == 0 else before)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_daemon_that_only_root_may_ask_is_neither_well_nor_broken(tmp_path: Path) -> None:
+    path = tmp_path / "virtlogd-sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        assert doctor_virtualization.listening([str(path)], "virtlogd").level is Level.OK
+        path.chmod(0)
+        with not_root():
+            finding = doctor_virtualization.listening([str(path)], "virtlogd")
+        assert (finding.level, finding.remedy) == (Level.WARN, "sudo orrery doctor")
+        assert finding.found == "can only be checked as root"
+
+
+def test_daemon_that_is_not_there_is_broken_for_everybody() -> None:
+    with not_root():
+        finding = doctor_virtualization.listening(["/run/no-such-socket"], "virtlogd")
+    assert finding.level is Level.FAIL
 
 
 def test_firewalls_of_others_that_drop_forwarding_are_named() -> None:
