@@ -22,11 +22,13 @@ from orrery.core.messages import (
     HostSeen,
     Message,
     Outcome,
+    RequestLease,
     PlaceVm,
     Settled,
     Unknown,
 )
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import NodeSet, Terms
 from orrery.core.model.vm import Vm
 from orrery.core.status import VmStatus
 from orrery.core.template import Template, parse
@@ -71,6 +73,19 @@ class Site:
         assert host_id is not None
         self.seen(host_id, size or Capacity(800, 8192))
         return host_id
+
+    def lease(self, terms: Terms | None = None, text: str = "", actor: Actor = ENGINE) -> int:
+        """A lease that no plan has answered yet."""
+        nodes = NodeSet(count=2, capacity=Capacity(100, 512))
+        message = RequestLease(
+            cause="t",
+            actor=actor,
+            terms=terms or Terms(nodes=(nodes,), duration=3600.0),
+            template=parse(text),
+        )
+        lease_id = self.do(message)
+        assert lease_id is not None
+        return lease_id
 
     def seen(self, host_id: int, total: Capacity, facts: Template | None = None) -> None:
         self.do(

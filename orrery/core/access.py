@@ -38,6 +38,7 @@ STOCK_RULES = (
     Rule(Kind.IMAGE, Right.CREATE),
     Rule(Kind.TEMPLATE, Right.CREATE),
     Rule(Kind.SECURITY_GROUP, Right.CREATE),
+    Rule(Kind.LEASE, Right.CREATE),
     Rule(Kind.HOST, Right.USE | Right.MANAGE),
     Rule(Kind.CLUSTER, Right.USE),
     Rule(Kind.NETWORK, Right.USE),
@@ -59,6 +60,7 @@ RULE_WORDS: dict[Kind, str] = {
     Kind.USER: "USER",
     Kind.GROUP: "GROUP",
     Kind.CLUSTER: "CLUSTER",
+    Kind.LEASE: "LEASE",
 }
 """The words that OpenNebula's access rules and refusals use."""
 

@@ -10,13 +10,25 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from orrery.core import bootstrap, host, image, network, objects, pools, vm, vm_entry, vm_template
+from orrery.core import (
+    bootstrap,
+    host,
+    image,
+    lease_commands,
+    network,
+    objects,
+    pools,
+    vm,
+    vm_entry,
+    vm_template,
+)
 from orrery.core import messages as m
-from orrery.core.errors import NotFound
+from orrery.core.errors import NotFound, WrongState
 from orrery.core.model.action import Action, ActionKind
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
+from orrery.core.model.vm import Vm
 from orrery.core.status import HostStatus
 
 Decide = Callable[[Any, View, float], m.Decision]
@@ -56,6 +68,8 @@ def expand(message: m.Message) -> Iterable[m.Message]:
         return (*message.placements, *message.explanations)
     if isinstance(message, m.HostSeen):
         return (message, *message.domains)
+    if isinstance(message, m.ApplyLeasePlan):
+        return lease_commands.parts(message)
     return (message,)
 
 
@@ -70,7 +84,38 @@ def vm_command(message: m.VmCommand, view: View, now: float) -> m.Decision:
             object_kind="VM",
             object_id=message.vm_id,
         )
+    refuse_for_lease(found, message)
     return vm.command(found, message, view, now)
+
+
+LEASE_DECIDES = (
+    m.DeployVm,
+    m.HoldVm,
+    m.ReleaseVm,
+    m.SuspendVm,
+    m.ResumeVm,
+    m.PoweroffVm,
+)
+"""What is done to a node of a lease by its plan alone."""
+
+
+def refuse_for_lease(found: Vm, message: m.VmCommand) -> None:
+    """A user may use a node, and end it; when it runs is for the lease to say.
+
+    Raises:
+        WrongState: the action is for the lease's plan.
+    """
+    mine = found.lease_id is None or message.lease_id == found.lease_id
+    if mine or not isinstance(message, LEASE_DECIDES):
+        return
+    name = vm_entry.command_name(message)
+    raise WrongState(
+        f'Error performing action "{name}": VM [{found.id}] is a node of lease '
+        f"[{found.lease_id}], which says when and where it runs (cancel, extend or shorten the "
+        "lease instead)",
+        object_kind="VM",
+        object_id=found.id,
+    )
 
 
 def vm_planned(message: m.PlaceVm | m.ExplainVm, view: View, now: float) -> m.Decision:
@@ -193,6 +238,7 @@ DELETES: dict[Kind, Callable[..., m.Decision]] = {
     Kind.HOST: host.delete,
     Kind.IMAGE: image.command,
     Kind.NETWORK: network.delete,
+    Kind.LEASE: lease_commands.delete,
 }
 """Kinds whose removal is more than that of a row."""
 
@@ -210,6 +256,12 @@ HANDLERS: dict[type[m.Message], Decide] = {
     m.ExplainVm: vm_planned,
     m.DomainSeen: domain_seen,
     m.Settled: settled,
+    m.RequestLease: lease_commands.request,
+    m.ChangeLease: lease_commands.change,
+    m.CancelLease: lease_commands.cancel,
+    m.PlanLease: lease_commands.apply_plan,
+    m.MakeLeaseVm: lease_commands.make_vm,
+    m.LearnRates: lease_commands.learn,
     m.AllocateHost: host.allocate,
     m.SetHostStatus: host_command,
     m.HostSeen: host_event,

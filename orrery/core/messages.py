@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from orrery.core.capacity import Capacity
 from orrery.core.model.action import Action
+from orrery.core.model.host import Measured
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import Change, LeaseOrder, LeaseStatus, Run, Terms
 from orrery.core.model.users import ONEADMIN_GID, ONEADMIN_UID
 from orrery.core.model.view import Object
 from orrery.core.status import DomainState, RecoverOperation
@@ -162,6 +164,8 @@ class VmCommand(Command, frozen=True, kw_only=True):
     """An action on one VM."""
 
     vm_id: int
+    lease_id: int | None = None
+    """The lease whose plan asks for it; None: a user does."""
 
 
 class DeployVm(VmCommand, frozen=True, kw_only=True):
@@ -225,6 +229,85 @@ class ApplyPlan(Message, frozen=True, kw_only=True):
 
     placements: tuple[PlaceVm, ...]
     explanations: tuple[ExplainVm, ...] = ()
+
+
+# --- commands: leases -----------------------------------------------------------------------------
+
+
+class RequestLease(Command, frozen=True, kw_only=True):
+    """Ask for a lease: it is PENDING until a plan says what becomes of it."""
+
+    terms: Terms
+    template: Template
+    name: str | None = None
+    template_id: int | None = None
+    extra: Template | None = None
+    """What the caller adds to the stored template; None when the whole template is the caller's."""
+    hold_offer_s: float | None = None
+    series: int | None = None
+
+
+class LeaseCommand(Command, frozen=True, kw_only=True):
+    """Something asked of one lease."""
+
+    lease_id: int
+
+
+class CancelLease(LeaseCommand, frozen=True, kw_only=True):
+    reason: str | None = None
+
+
+class ChangeLease(LeaseCommand, frozen=True, kw_only=True):
+    """Take the offer, extend, shorten, move, or give another priority: stored with the lease until
+    a plan answers it."""
+
+    change: Change
+
+
+class PlanLease(Message, frozen=True, kw_only=True):
+    """What a plan makes of one lease, as it was with generation `gen`; stale is ignored."""
+
+    lease_id: int
+    gen: int
+    status: LeaseStatus
+    terms: Terms
+    runs: tuple[Run, ...]
+    order: LeaseOrder | None
+    served: float = 0.0
+    suspensions: int = 0
+    attempts: int = 0
+    first_start: float | None = None
+    reason: str | None = None
+    price: float | None = None
+    expires: float | None = None
+    change: Change | None = None
+    """What is still to be answered."""
+    refusal: str | None = None
+    new_vms: tuple[int, ...] = ()
+    """The nodes that get a VM: all when it is accepted, those whose VM was lost later."""
+
+
+class MakeLeaseVm(Message, frozen=True, kw_only=True):
+    """The VM of one node, when the lease still is as its plan left it."""
+
+    lease_id: int
+    gen: int
+    node: int
+
+
+class LearnRates(Message, frozen=True, kw_only=True):
+    """What operations of leases took on a host, of late."""
+
+    host_id: int
+    measured: tuple[Measured, ...]
+
+
+class ApplyLeasePlan(Message, frozen=True, kw_only=True):
+    """One plan of all leases that it changes, and what was learned while the one before it was
+    carried out: one transaction."""
+
+    leases: tuple[PlanLease, ...] = ()
+    rates: tuple[LearnRates, ...] = ()
 
 
 # --- commands: the rest ---------------------------------------------------------------------------

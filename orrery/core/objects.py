@@ -23,6 +23,7 @@ from orrery.core.messages import (
 )
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Entity, Kind, Owned
+from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore
 from orrery.core.model.users import Group, User
@@ -42,12 +43,13 @@ WORDS = {
     Kind.USER: "user",
     Kind.GROUP: "group",
     Kind.CLUSTER: "cluster",
+    Kind.LEASE: "lease",
 }
 """OpenNebula's words for the kinds, as its messages have them."""
 
 TAKEN_WORDS = {Kind.NETWORK: "NET", Kind.SECURITY_GROUP: "SECGROUP"}
 
-SHARED_NAMES = frozenset({Kind.VM})
+SHARED_NAMES = frozenset({Kind.VM, Kind.LEASE})
 """Kinds of which two objects may bear one name."""
 
 PER_OWNER = frozenset(
@@ -81,6 +83,7 @@ def find(view: View, kind: Kind, object_id: int) -> Object:
         Kind.USER: view.users,
         Kind.GROUP: view.groups,
         Kind.CLUSTER: view.clusters,
+        Kind.LEASE: view.leases,
     }
     found: Object | None = pools[kind].get(object_id)
     if found is None:
@@ -119,13 +122,16 @@ def record(kind: Kind, obj: Entity, what: str, message: Message, now: float) -> 
     )
 
 
+IN_FLIGHT = frozenset({Kind.VM, Kind.IMAGE, Kind.LEASE})
+
+
 def changed(kind: Kind, obj: Any, what: str, message: Message, now: float) -> Decision:
     """The changed object, with its record.
 
     The generation of what has actions in flight stays: a new name must not make their outcomes
     stale.
     """
-    fresh = obj if kind in (Kind.VM, Kind.IMAGE) else replace(obj, gen=obj.gen + 1)
+    fresh = obj if kind in IN_FLIGHT else replace(obj, gen=obj.gen + 1)
     return Decision(put=(fresh,), records=(record(kind, fresh, what, message, now),), result=obj.id)
 
 
@@ -174,7 +180,7 @@ ENGINE_OWNED = frozenset({"ERROR", "SCHED_MESSAGE"})
 def update(m: UpdateTemplate, view: View, now: float) -> Decision:
     """Replace the user's attributes, or merge into them."""
     obj: Any = find(view, m.kind, m.id)
-    old: Template = obj.user_template if isinstance(obj, Vm) else obj.template
+    old: Template = obj.user_template if isinstance(obj, Vm | Lease) else obj.template
     fresh = (merge(old, m.template) if m.append else m.template).without({"NAME"})
     return changed(m.kind, with_attributes(obj, fresh, view), "updated", m, now)
 
@@ -194,6 +200,8 @@ def with_attributes(obj: Any, fresh: Template, view: View) -> Object:
             return replace(obj, template=fresh, reserved=reserved_in(fresh, obj.total))
         case VirtualNetwork():
             return network.updated(obj, fresh, view)
+        case Lease():
+            return replace(obj, user_template=fresh)
         case SecurityGroup():
             check_rules(fresh, view)
     renewed: Object = replace(obj, template=fresh)
@@ -267,6 +275,8 @@ def group_use(group_id: int, view: View) -> str:
 
 def owns_something(uid: int, view: View) -> bool:
     if any(vm.uid == uid and vm.etime is None for vm in view.vms.values()):
+        return True
+    if any(view.leases[i].uid == uid for i in view.leases_live()):
         return True
     pools: tuple[Any, ...] = (
         view.images,

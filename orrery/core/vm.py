@@ -5,8 +5,6 @@ Entering a status is the demand for its action: `DEMANDS` says which. Handlers o
 goes; `enter` draws the consequences: generation, history, action, record.
 """
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from orrery.core.errors import NoCapacity, WrongState
@@ -38,6 +36,7 @@ from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
+from orrery.core.promises import room_for
 from orrery.core.status import DomainState, HostStatus, RecoverOperation, VmStatus
 from orrery.core.vm_entry import (
     DEMANDS,
@@ -74,7 +73,7 @@ def deploy(vm: Vm, m: DeployVm, view: View, now: float) -> Decision:
     if host is None:
         raise WrongState(f"Host [{m.host_id}] does not exist", object_kind="HOST")
     check_host_accepts(host)
-    if m.enforce and not vm.capacity.fits(room_on(view, host)):
+    if m.enforce and not vm.capacity.fits(room_for(view, host, vm, now)):
         raise NoCapacity(f"Not enough capacity on host {host.name} [{host.id}] for VM [{vm.id}]")
     datastore = view.system_datastore(host.cluster_id) if m.ds_id is None else None
     ds_id = m.ds_id if datastore is None else datastore.id
@@ -90,16 +89,14 @@ def check_host_accepts(host: Host) -> None:
         )
 
 
-def room_on(view: View, host: Host) -> Any:
-    return host.offered - view.host_usage(host.id)
-
-
 def place(vm: Vm, m: PlaceVm, view: View, now: float) -> Decision:
     """The planner's choice, checked on the newest state: what no longer holds is planned again."""
     host = view.hosts.get(m.host_id)
     if vm.gen != m.gen or host is None or host.status is not HostStatus.MONITORED:
         return NOTHING_TO_DO
-    if not vm.capacity.fits(room_on(view, host)) or m.ds_id not in view.datastores:
+    if vm.lease_id is not None:
+        return NOTHING_TO_DO
+    if not vm.capacity.fits(room_for(view, host, vm, now)) or m.ds_id not in view.datastores:
         return NOTHING_TO_DO
     return placed(vm, host, m.ds_id, m, now)
 
@@ -142,7 +139,7 @@ def resume(vm: Vm, m: ResumeVm, view: View, now: float) -> Decision:
         raise WrongState(f"Host {host.name} [{host.id}] of VM [{vm.id}] is {host.status.name}")
     if vm.status is S.UNKNOWN:
         return enter(vm, S.BOOT_UNKNOWN, m, now, history=marked(vm, rstime=now, retime=None))
-    if not vm.capacity.fits(room_on(view, host)):
+    if not vm.capacity.fits(room_for(view, host, vm, now)):
         raise NoCapacity(
             f"Host {host.name} [{host.id}] has no room for VM [{vm.id}] now: "
             "stop another VM there and try again"

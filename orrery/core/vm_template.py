@@ -9,7 +9,7 @@ from decimal import Decimal
 from orrery.core.access import initial_permissions
 from orrery.core.capacity import Capacity
 from orrery.core.errors import InvalidInput, NotAuthorized
-from orrery.core.messages import Actor, AllocateVm, Decision, Record
+from orrery.core.messages import Actor, AllocateVm, Decision, Record, RequestLease
 from orrery.core.model.kinds import Kind
 from orrery.core.model.users import ONEADMIN_GID, ONEADMIN_UID, VmTemplate
 from orrery.core.model.view import View
@@ -95,9 +95,24 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
     Raises:
         InvalidInput, NotFound, NotAuthorized, NoCapacity: nothing was changed.
     """
+    stored = view.templates.get(-1 if message.template_id is None else message.template_id)
+    refuse_restricted(own_part(message, stored), message.actor)
+    vm = made(message, view, now)
+    record = Record(
+        kind="vm.created",
+        subject_kind=Kind.VM,
+        subject_id=vm.id,
+        at=now,
+        cause=message.cause,
+        body={"name": vm.name, "uid": vm.uid, "status": vm.status.name.lower()},
+    )
+    return Decision(put=(vm,), records=(record,), result=vm.id)
+
+
+def made(message: AllocateVm, view: View, now: float, lease_id: int | None = None) -> Vm:
+    """The VM, with everything checked but whether the caller may set restricted attributes."""
     template, actor = message.template, message.actor
     stored = view.templates.get(-1 if message.template_id is None else message.template_id)
-    refuse_restricted(own_part(message, stored), actor)
     refuse_bare_lists(template)
     check_attributes(template)
     vm_id = view.next_id(Kind.VM)
@@ -107,7 +122,7 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
     disks = build_disks(template, view, actor)
     nics = build_nics(template, view, actor, vm_id)
     known, others = split(template, KNOWN)
-    vm = Vm(
+    return Vm(
         id=vm_id,
         name=check_name("NAME", name),
         uid=actor.uid,
@@ -124,19 +139,11 @@ def allocate(message: AllocateVm, view: View, now: float) -> Decision:
         disks=disks,
         nics=nics,
         template_id=message.template_id,
+        lease_id=lease_id,
     )
-    record = Record(
-        kind="vm.created",
-        subject_kind=Kind.VM,
-        subject_id=vm_id,
-        at=now,
-        cause=message.cause,
-        body={"name": vm.name, "uid": vm.uid, "status": vm.status.name.lower()},
-    )
-    return Decision(put=(vm,), records=(record,), result=vm_id)
 
 
-def own_part(message: AllocateVm, stored: VmTemplate | None) -> Template:
+def own_part(message: AllocateVm | RequestLease, stored: VmTemplate | None) -> Template:
     """What the caller answers for: a template stored by an administrator may say anything."""
     if stored is None or message.extra is None:
         return message.template

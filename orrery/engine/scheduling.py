@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from orrery.core.messages import ApplyPlan, Message
 from orrery.core.model.host import Host
+from orrery.core.model.lease import Lease
 from orrery.core.model.storage import Datastore
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
@@ -47,7 +48,7 @@ class Scheduling:
             return obj.status in FREEING and obj.sched_message is None
         if isinstance(obj, Host):
             return obj.status is HostStatus.MONITORED
-        return isinstance(obj, Datastore)
+        return isinstance(obj, Datastore | Lease)
 
     async def run(self) -> None:
         """Until cancelled."""

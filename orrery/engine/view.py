@@ -15,11 +15,13 @@ from orrery.core.messages import Decision
 from orrery.core.model.action import Action
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.users import Group, User, VmTemplate
 from orrery.core.model.view import KIND_OF, Object
 from orrery.core.model.vm import Nic, Vm
+from orrery.core.promises import Promises, is_over
 from orrery.core.status import DatastoreType, VmStatus
 
 NOBODY: frozenset[int] = frozenset()
@@ -41,6 +43,7 @@ class State:
         self.users: dict[int, User] = {}
         self.groups: dict[int, Group] = {}
         self.clusters: dict[int, Cluster] = {}
+        self.leases: dict[int, Lease] = {}
         self.pools: dict[Kind, dict[int, Any]] = {
             Kind.VM: self.vms,
             Kind.HOST: self.hosts,
@@ -52,6 +55,7 @@ class State:
             Kind.USER: self.users,
             Kind.GROUP: self.groups,
             Kind.CLUSTER: self.clusters,
+            Kind.LEASE: self.leases,
         }
         self.actions: dict[tuple[Kind, int], Action] = {}
         self.next_ids: dict[Kind, int] = {kind: FIRST_IDS.get(kind, 0) for kind in Kind}
@@ -62,7 +66,8 @@ class State:
         self._host_revisions: dict[int, int] = defaultdict(int)
         self._names: dict[Kind, dict[str, set[int]]] = {kind: {} for kind in Kind}
         self._on_host: dict[int, set[int]] = defaultdict(set)
-        self._usage: dict[int, Capacity] = {}
+        self._usage: dict[int, tuple[Capacity, Capacity]] = {}
+        self._leases = LeaseIndex(self.leases)
         self._pending: dict[int, None] = {}
         self._image_users: dict[int, set[int]] = defaultdict(set)
         self._datastore_images: dict[int, set[int]] = defaultdict(set)
@@ -113,6 +118,8 @@ class State:
             self._names[kind].setdefault(obj.name, set()).add(obj.id)
         if isinstance(obj, Image):
             self._datastore_images[obj.datastore_id].add(obj.id)
+        elif isinstance(obj, Lease):
+            self._leases.change(old, obj)
 
     def _delete(self, kind: Kind, object_id: int) -> None:
         old = self.pools[kind].pop(object_id, None)
@@ -125,6 +132,8 @@ class State:
         self.names_revision += 1
         if isinstance(old, Image):
             self._datastore_images[old.datastore_id].discard(object_id)
+        elif isinstance(old, Lease):
+            self._leases.change(old, None)
 
     def _forget_name(self, kind: Kind, obj: Object) -> None:
         ids = self._names[kind].get(obj.name, set())
@@ -134,7 +143,7 @@ class State:
 
     def _index_vm(self, old: Vm | None, new: Vm | None) -> None:
         self._index_host(old, new)
-        if new is not None and new.status is VmStatus.PENDING:
+        if new is not None and new.status is VmStatus.PENDING and new.lease_id is None:
             self._pending[new.id] = None
         elif old is not None:
             self._pending.pop(old.id, None)
@@ -142,6 +151,8 @@ class State:
         held_after = new is not None and new.status is not VmStatus.DONE
         if held_before and held_after and _same_parts(old, new):
             return
+        if new is not None and new.lease_id is not None:
+            self._leases.keep_vm(new.lease_id, new.id, held=held_after)
         if old is not None and held_before:
             self._release(old)
         if new is not None and held_after:
@@ -195,20 +206,19 @@ class State:
         return min((i for i in ids if uid is None or pool[i].uid == uid), default=None)
 
     def host_usage(self, host_id: int) -> Capacity:
-        usage = self._usage.get(host_id)
-        if usage is None:
-            usage = self._usage[host_id] = self._sum_usage(host_id)
-        return usage
+        return self._usages(host_id)[0]
 
-    def _sum_usage(self, host_id: int) -> Capacity:
-        cpu = memory = disk = 0
-        for vm_id in self._on_host.get(host_id, NOBODY):
-            vm = self.vms[vm_id]
-            disk += vm.capacity.disk_mib
-            if vm.holds_capacity:
-                cpu += vm.capacity.cpu_pct
-                memory += vm.capacity.memory_mib
-        return Capacity(cpu, memory, disk) if cpu or memory or disk else NOTHING
+    def leased_usage(self, host_id: int) -> Capacity:
+        return self._usages(host_id)[1]
+
+    def _usages(self, host_id: int) -> tuple[Capacity, Capacity]:
+        """(of all VMs, of those of leases) on a host."""
+        usages = self._usage.get(host_id)
+        if usages is None:
+            here = [self.vms[vm_id] for vm_id in self._on_host.get(host_id, NOBODY)]
+            leased = [vm for vm in here if vm.lease_id is not None]
+            usages = self._usage[host_id] = (_sum_usage(here), _sum_usage(leased))
+        return usages
 
     def host_revision(self, host_id: int) -> int:
         return self._host_revisions.get(host_id, 0)
@@ -218,6 +228,15 @@ class State:
 
     def vms_pending(self) -> Set[int]:
         return self._pending.keys()
+
+    def leases_live(self) -> Set[int]:
+        return self._leases.live.keys()
+
+    def lease_vms(self, lease_id: int) -> Set[int]:
+        return self._leases.vms.get(lease_id, NOBODY)
+
+    def promised(self, host_id: int, now: float) -> Capacity:
+        return self._leases.promised(host_id, now)
 
     def image_users(self, image_id: int) -> Set[int]:
         return self._image_users.get(image_id, NOBODY)
@@ -239,6 +258,65 @@ class State:
             if datastore.type is DatastoreType.SYSTEM and cluster_id in datastore.clusters:
                 return datastore
         return None
+
+
+class LeaseIndex:
+    """What follows from the leases: which are not over, and what is promised on each host."""
+
+    def __init__(self, leases: Mapping[int, Lease]) -> None:
+        self._all = leases
+        self.live: dict[int, None] = {}
+        self.vms: dict[int, set[int]] = {}
+        self._on_host: dict[int, set[int]] = defaultdict(set)
+        self._promises: dict[int, Promises] = {}
+
+    def change(self, old: Lease | None, new: Lease | None) -> None:
+        if new is None or new.status.final:
+            self.live.pop((new or old).id, None)  # type: ignore[union-attr] # one of them is there
+        else:
+            self.live[new.id] = None
+        if old is not None and new is not None and _same_plan(old, new):
+            return
+        for lease, keep in ((old, False), (new, True)):
+            for host_id in _hosts_of(lease):
+                self._promises.pop(host_id, None)
+                on_host = self._on_host[host_id]
+                on_host.add(lease.id) if keep else on_host.discard(lease.id)  # type: ignore[union-attr] # it has hosts
+
+    def keep_vm(self, lease_id: int, vm_id: int, *, held: bool) -> None:
+        vms = self.vms.setdefault(lease_id, set())
+        vms.add(vm_id) if held else vms.discard(vm_id)
+        if not vms:
+            del self.vms[lease_id]
+
+    def promised(self, host_id: int, now: float) -> Capacity:
+        promises = self._promises.get(host_id)
+        if promises is None:
+            leases = [self._all[i] for i in sorted(self._on_host.get(host_id, NOBODY))]
+            promises = self._promises[host_id] = Promises(host_id, leases)
+        return promises.most_from(now)
+
+
+def _same_plan(old: Lease, new: Lease) -> bool:
+    same_status = old.status.final == new.status.final
+    return same_status and old.runs == new.runs and old.terms.nodes == new.terms.nodes
+
+
+def _hosts_of(lease: Lease | None) -> set[int]:
+    """Where it still holds something, now or later."""
+    if lease is None or lease.status.final:
+        return set()
+    return {host for run in lease.runs if not is_over(run) for host in run.hosts}
+
+
+def _sum_usage(vms: Iterable[Vm]) -> Capacity:
+    cpu = memory = disk = 0
+    for vm in vms:
+        disk += vm.capacity.disk_mib
+        if vm.holds_capacity:
+            cpu += vm.capacity.cpu_pct
+            memory += vm.capacity.memory_mib
+    return Capacity(cpu, memory, disk) if cpu or memory or disk else NOTHING
 
 
 def _place(nic: Nic) -> tuple[int, int, int]:

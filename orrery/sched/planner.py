@@ -15,6 +15,7 @@ from orrery.core.messages import ExplainVm, PlaceVm
 from orrery.core.model.host import Host
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
+from orrery.core.promises import ordinary_room
 from orrery.core.status import HostStatus
 from orrery.sched.match import (
     DYNAMIC,
@@ -49,7 +50,7 @@ class Wish(Struct, frozen=True):
 
 def plan(view: View, now: float, policy: str = "striping") -> Plan:
     """Place what can be placed now, oldest first, and say of the rest why it waits."""
-    site = Site(view, POLICIES[policy])
+    site = Site(view, POLICIES[policy], now)
     pending = [view.vms[vm_id] for vm_id in sorted(view.vms_pending())]
     wishes = [wish_of(vm, view) for vm in pending]
     queues = queues_of(site, pending, wishes)
@@ -90,8 +91,9 @@ def queues_of(site: "Site", pending: list[Vm], wishes: list[Wish]) -> dict[Wish,
 class Site:
     """The hosts that may take VMs, with the room that the plan so far leaves on them."""
 
-    def __init__(self, view: View, policy: Policy) -> None:
+    def __init__(self, view: View, policy: Policy, now: float) -> None:
         self.view = view
+        self.now = now
         self.policy = policy
         self.hosts: dict[int, Host] = {}
         self.rooms: dict[int, Room] = {}
@@ -107,13 +109,8 @@ class Site:
         datastore_id = self._datastore_of(host.cluster_id)
         if datastore_id is None:
             return
-        offered, used = host.offered, self.view.host_usage(host.id)
-        room = Room(
-            offered.cpu_pct - used.cpu_pct,
-            offered.memory_mib - used.memory_mib,
-            len(self.view.vms_on(host.id)),
-            offered,
-        )
+        free = ordinary_room(self.view, host, self.now)
+        room = Room(free.cpu_pct, free.memory_mib, len(self.view.vms_on(host.id)), host.offered)
         cluster = self.view.clusters.get(host.cluster_id)
         self.hosts[host.id] = host
         self.rooms[host.id] = room

@@ -15,7 +15,7 @@ DECODERS = {kind: msgspec.json.Decoder(cls) for kind, cls in CLASS_OF.items()}
 ACTION_DECODER = msgspec.json.Decoder(Action)
 BODY_DECODER = msgspec.json.Decoder(dict[str, Any])
 
-VERSION = 1
+VERSION = 2
 """The newest schema version; MIGRATIONS lead to it."""
 
 OBJECT_TABLE = """CREATE TABLE {table} (
@@ -57,7 +57,11 @@ OTHER_TABLES = (
 META_TABLE = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
-    1: (*(OBJECT_TABLE.format(table=kind.value) for kind in Kind), *OTHER_TABLES),
+    1: (
+        *(OBJECT_TABLE.format(table=kind.value) for kind in Kind if kind is not Kind.LEASE),
+        *OTHER_TABLES,
+    ),
+    2: (OBJECT_TABLE.format(table=Kind.LEASE.value),),
 }
 """Version -> statements that lead to it from the one before; each runs in one transaction."""
 
@@ -89,7 +93,7 @@ def object_row(obj: Object) -> tuple[Any, ...]:
         obj.name,
         getattr(obj, "uid", None),
         getattr(obj, "gid", None),
-        None if status is None else int(status),
+        None if status is None else status.value,
         obj.gen,
         encode(obj).decode(),
     )

@@ -35,8 +35,8 @@ def subclasses(cls: type[m.Message]) -> Iterator[type[m.Message]]:
         yield from subclasses(sub)
 
 
-ABSTRACT = {m.Command, m.VmCommand}
-SPLIT = {m.ApplyPlan}
+ABSTRACT = {m.Command, m.VmCommand, m.LeaseCommand}
+SPLIT = {m.ApplyPlan, m.ApplyLeasePlan}
 """Messages that are only ever decided in parts."""
 
 

@@ -71,6 +71,7 @@ def full_site() -> Site:
     site.network("more")
     site.host("more")
     site.vm('NAME="more" CPU="1" MEMORY="64"')
+    site.lease()
     return site
 
 
@@ -85,8 +86,9 @@ ONE: dict[Kind, int] = {
     Kind.USER: 2,
     Kind.GROUP: 1,
     Kind.CLUSTER: 100,
+    Kind.LEASE: 0,
 }
-OWNED = [kind for kind in Kind if kind in PER_OWNER or kind is Kind.VM]
+OWNED = [kind for kind in Kind if kind in PER_OWNER or kind in (Kind.VM, Kind.LEASE)]
 
 
 # --- one object of every kind ---------------------------------------------------------------------
@@ -130,7 +132,7 @@ def test_attributes_are_merged_or_replaced(kind: Kind) -> None:
 
     def attributes() -> dict[str, str]:
         obj = site.state.pools[kind][one]
-        template = obj.user_template if kind is Kind.VM else obj.template
+        template = obj.user_template if kind in (Kind.VM, Kind.LEASE) else obj.template
         return {name: template.get(name) for name in ("A", "B") if template.has(name)}
 
     site.do(update(kind, one, 'A="1" B="2" NAME="never"', append=True))
@@ -248,7 +250,7 @@ def test_users_cannot_write_the_engines_own_attributes() -> None:
 
 # --- deletion -------------------------------------------------------------------------------------
 
-DELETABLE = [kind for kind in Kind if kind not in (Kind.VM, Kind.GROUP)]
+DELETABLE = [kind for kind in Kind if kind not in (Kind.VM, Kind.GROUP, Kind.LEASE)]
 
 
 @pytest.mark.parametrize("kind", DELETABLE, ids=lambda k: k.value)

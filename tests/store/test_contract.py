@@ -287,7 +287,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     run(store.open("a"))
     run(store.close())
     set_version(path, "99")
-    with pytest.raises(Unavailable, match=r"newer version \(schema 99, this one knows 1\)"):
+    with pytest.raises(Unavailable, match=r"newer version \(schema 99, this one knows 2\)"):
         run(SqliteStore(path).open("a"))
     set_version(path, str(schema.VERSION))
     run(store.open("a"))
@@ -307,16 +307,31 @@ def test_an_older_database_is_migrated_and_keeps_what_it_has(
     run(store.open("a"))
     run(store.commit(Batch(put=[cluster(1)])))
     run(store.close())
-    monkeypatch.setitem(schema.MIGRATIONS, 2, ("CREATE TABLE broken (", "CREATE TABLE x (y)"))
-    monkeypatch.setattr(schema, "VERSION", 2)
+    newer = schema.VERSION + 1
+    monkeypatch.setitem(schema.MIGRATIONS, newer, ("CREATE TABLE broken (", "CREATE TABLE x (y)"))
+    monkeypatch.setattr(schema, "VERSION", newer)
     with pytest.raises(sqlite3.OperationalError):
         run(store.open("a"))
-    monkeypatch.setitem(schema.MIGRATIONS, 2, ("CREATE TABLE extra (id INTEGER)",))
+    monkeypatch.setitem(schema.MIGRATIONS, newer, ("CREATE TABLE extra (id INTEGER)",))
     for _ in range(2):
         run(store.open("b"))
         loaded = run(store.load())
         assert (loaded.engine_id, loaded.objects) == ("a", (cluster(1),))
         run(store.close())
+
+
+def test_a_database_from_before_leases_gets_a_table_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "engine.db"
+    store = SqliteStore(path)
+    run(store.open("a"))
+    run(store.commit(Batch(put=[cluster(1)])))
+    run(store.close())
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE lease")
+    db.close()
+    set_version(path, "1")
+    run(store.open("b"))
+    assert run(store.load()).objects == (cluster(1),)
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -1,11 +1,23 @@
 """Hosts and clusters of hosts."""
 
+from msgspec import Struct
+
 from orrery.core.capacity import NOTHING, Capacity
 from orrery.core.model.kinds import Entity
 from orrery.core.status import HostStatus
 from orrery.core.template import Template
 
 EMPTY = Template()
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What was measured of one kind of operation, recent measurements weighing more: seconds, or
+    seconds per MiB."""
+
+    kind: str
+    mean: float
+    variance: float
+    count: int
 
 
 class Host(Entity, frozen=True, kw_only=True):
@@ -28,6 +40,8 @@ class Host(Entity, frozen=True, kw_only=True):
     error: str | None = None
     failures: int = 0
     """Monitorings that failed in a row."""
+    measured: tuple[Measured, ...] = ()
+    """How long boot, suspend and resume of leases take here."""
 
     @property
     def offered(self) -> Capacity:

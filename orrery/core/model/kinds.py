@@ -18,6 +18,7 @@ class Kind(Enum):
     USER = "user"
     GROUP = "grp"
     CLUSTER = "cluster"
+    LEASE = "lease"
 
 
 class Entity(Struct, frozen=True, kw_only=True):

@@ -126,6 +126,42 @@ class OperationKind(Enum):
     SHUTDOWN = "shutdown"
 
 
+class LeaseOrder(Enum):
+    """What the VMs of a lease were last told to do together. It is stored before anything is done,
+    and carried out until they are there."""
+
+    RUN = "run"
+    SUSPEND = "suspend"
+    STOP = "stop"
+    """Shut down: the lease is complete."""
+    KILL = "kill"
+    """Stop at once: what they did is lost, and they start afresh later."""
+
+
+class ChangeKind(Enum):
+    """What a user may want changed of a lease that stands."""
+
+    ACCEPT = "accept"
+    """Take the offer."""
+    EXTEND = "extend"
+    SHORTEN = "shorten"
+    MOVE = "move"
+    TOP = "top"
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """A wish of the user that the scheduler has not answered yet."""
+
+    kind: ChangeKind
+    cause: str
+    seconds: float = 0.0
+    """Of extend and shorten."""
+    start: float | None = None
+    """Of move."""
+    priority: int = 0
+    """Of top."""
+
+
 class Operation(Struct, frozen=True, kw_only=True):
     """One operation on some nodes of a lease, as planned and, once it began, as it went."""
 
@@ -152,6 +188,10 @@ class Run(Struct, frozen=True, kw_only=True):
     """The last operation has ended."""
     suspends: bool = False
     """It ends with the memory on disk, not with the lease."""
+    resumes: bool = False
+    """It begins with the memory that the run before it left on disk."""
+    kills: bool = False
+    """Its work is lost at its end: it makes room and cannot be suspended."""
     operations: tuple[Operation, ...] = ()
     began: float | None = None
     """When the VMs really ran; None while that is ahead."""
@@ -180,3 +220,34 @@ class Lease(Owned, frozen=True, kw_only=True):
     """The first lease of the recurring ones it belongs to."""
     expires: float | None = None
     """Until when an offer is held."""
+    template_id: int | None = None
+    asked: Terms | None = None
+    """What was asked for, where the terms are those of an offer."""
+    hold_offer_s: float | None = None
+    """Where the request cannot be granted: hold the nearest offer for so long."""
+    order: LeaseOrder | None = None
+    change: Change | None = None
+    refusal: str | None = None
+    """Why the last change was refused; None when it was made."""
+    suspensions: int = 0
+    attempts: int = 0
+    """Starts in a row that failed."""
+    first_start: float | None = None
+    ended: float | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it was promised (and may be over by now)."""
+        return self.status not in NOT_PROMISED
+
+
+NOT_PROMISED = frozenset(
+    {
+        LeaseStatus.NEW,
+        LeaseStatus.PENDING,
+        LeaseStatus.OFFERED,
+        LeaseStatus.REJECTED,
+        LeaseStatus.REJECTED_BY_USER,
+    }
+)
+"""Statuses in which the user has no promise, and the lease no VMs."""

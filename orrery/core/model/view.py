@@ -12,6 +12,7 @@ from orrery.core.capacity import Capacity
 from orrery.core.model.action import Action
 from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.users import Group, User, VmTemplate
@@ -28,6 +29,7 @@ Object = (
     | User
     | Group
     | Cluster
+    | Lease
 )
 
 CLASS_OF: dict[Kind, type[Object]] = {
@@ -41,6 +43,7 @@ CLASS_OF: dict[Kind, type[Object]] = {
     Kind.USER: User,
     Kind.GROUP: Group,
     Kind.CLUSTER: Cluster,
+    Kind.LEASE: Lease,
 }
 KIND_OF: dict[type, Kind] = {cls: kind for kind, cls in CLASS_OF.items()}
 
@@ -85,6 +88,8 @@ class View(Protocol):
     def groups(self) -> Mapping[int, Group]: ...
     @property
     def clusters(self) -> Mapping[int, Cluster]: ...
+    @property
+    def leases(self) -> Mapping[int, Lease]: ...
 
     def unfinished(self, kind: Kind, object_id: int) -> Action | None:
         """The action in the outbox for that object."""
@@ -111,7 +116,23 @@ class View(Protocol):
         ...
 
     def vms_pending(self) -> Set[int]:
-        """VMs waiting for a host."""
+        """VMs waiting for a host; those of leases are not: their lease says when and where."""
+        ...
+
+    def leases_live(self) -> Set[int]:
+        """Leases that are not over."""
+        ...
+
+    def lease_vms(self, lease_id: int) -> Set[int]:
+        """VMs of a lease that are not done, those it has replaced among them."""
+        ...
+
+    def leased_usage(self, host_id: int) -> Capacity:
+        """What the VMs of leases hold on that host: part of its usage."""
+        ...
+
+    def promised(self, host_id: int, now: float) -> Capacity:
+        """The most that planned runs of leases hold on that host at any time from now on."""
         ...
 
     def image_users(self, image_id: int) -> Set[int]:

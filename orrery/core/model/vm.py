@@ -107,6 +107,8 @@ class Vm(Owned, frozen=True, kw_only=True):
     error: str | None = None
     sched_message: str | None = None
     template_id: int | None = None
+    lease_id: int | None = None
+    """The lease that it is a node of: the lease's plan starts and stops it."""
 
     @property
     def last_stay(self) -> HistoryRecord | None:
