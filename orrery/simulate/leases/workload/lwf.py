@@ -1,0 +1,330 @@
+"""Haizea's lease workload format, read and written. Reads no file itself.
+
+The attribute `preemptible` is explicit in this format, and the natural reading is to honour it:
+it says whether the lease may be suspended for others. Haizea itself never looked at it (what may be
+suspended followed from the kind of a lease alone), so who repeats an experiment of Haizea reads
+with `honour_preemptible=False`.
+
+What the format has no place for is written as an extra: the priority.
+"""
+
+from collections.abc import Iterable, Iterator
+from xml.sax.saxutils import quoteattr
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from orrery.core.errors import InvalidInput
+from orrery.core.model.lease import NodeSet, Terms
+from orrery.core.moments import LONGEST_S, parse_colons, show_duration
+from orrery.core.numbers import MAX_ID, whole
+from orrery.core.template import UNFIT_FOR_XML
+from orrery.sched.leases.site import Site
+from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
+from orrery.simulate.leases.workload.sites import (
+    AMOUNT_MAX,
+    groups_of,
+    read_node_set,
+    resources_of,
+    site_from_xml,
+    whole_attribute,
+)
+from orrery.simulate.leases.workload.xml_tree import Element, read_xml
+
+DESCRIPTION = "description"
+"""The attribute of a workload that is an element of its own in the file."""
+PRIORITY = "orrery_priority"
+PRIORITY_MAX = 1_000_000
+TIME_FORM = "is no time: give it as HH:MM:SS, with the days before it if need be"
+
+
+def read_lwf(data: bytes, *, honour_preemptible: bool = True) -> Workload:
+    """The workload in an LWF file. Leases without an id get the lowest free ones.
+
+    Raises:
+        InvalidInput: with the line and the element.
+    """
+    requests: list[Request] = []
+
+    def take(element: Element) -> None:
+        requests.append(read_request(element, honour_preemptible=honour_preemptible))
+
+    root = read_xml(data, "lease-request", take)
+    if root.tag != "lease-workload":
+        raise root.refuse("", "is no workload: the root of an LWF file is <lease-workload>")
+    root.need("lease-requests")
+    site = root.child("site")
+    return Workload(
+        name=root.attributes.get("name", ""),
+        arrivals=in_order(with_ids(requests)),
+        site=None if site is None else site_from_xml(site),
+        attributes=read_attributes(root),
+    )
+
+
+def read_site(data: bytes) -> Site:
+    """A site of its own, or that of a workload.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    root = read_xml(data)
+    return site_from_xml(root if root.tag == "site" else root.need("site"))
+
+
+class Request(Struct):
+    """A request whose lease may have no id yet."""
+
+    line: int
+    lease_id: int | None
+    at: int
+    terms: Terms
+    real_duration: int | None
+    user: int
+    extras: tuple[tuple[str, str], ...]
+
+
+def with_ids(requests: Iterable[Request]) -> Iterator[Arrival]:
+    requests = list(requests)
+    taken: set[int] = set()
+    for request in requests:
+        if request.lease_id in taken:
+            where = f"line {request.line}, <lease id>"
+            raise InvalidInput(where, str(request.lease_id), "is given twice: ids differ")
+        if request.lease_id is not None:
+            taken.add(request.lease_id)
+    free = 1
+    for request in requests:
+        lease_id = request.lease_id
+        if lease_id is None:
+            while free in taken:
+                free += 1
+            lease_id, free = free, free + 1
+        yield Arrival(
+            at=request.at,
+            lease_id=lease_id,
+            terms=request.terms,
+            real_duration=request.real_duration,
+            user=request.user,
+            extras=request.extras,
+        )
+
+
+def read_request(element: Element, *, honour_preemptible: bool) -> Request:
+    at = read_time(element, "arrival")
+    lease = element.need("lease")
+    extras = dict(read_extras(lease))
+    priority = read_priority(lease, extras.pop(PRIORITY, None))
+    terms = read_terms(lease, at, priority)
+    if honour_preemptible:
+        terms = with_preemptible(terms, lease)
+    real = element.child("realduration")
+    real_s = None if real is None else max(1, read_time(real, "time"))
+    return Request(
+        line=lease.line,
+        lease_id=optional_whole(lease, "id"),
+        at=at,
+        terms=terms,
+        real_duration=None if real_s is None or real_s >= terms.duration else real_s,
+        user=optional_whole(lease, "user") or 0,
+        extras=tuple(extras.items()),
+    )
+
+
+def read_terms(lease: Element, at: int, priority: int) -> Terms:
+    """A deadline lease that names no start may start when it is asked for."""
+    start, immediate = read_start(lease.need("start"))
+    deadline = lease.child("deadline")
+    deadline_s = None if deadline is None else read_time(deadline, "time")
+    if deadline_s is not None and start is None:
+        start, immediate = at, False
+    image, image_mib = read_software(lease.child("software"))
+    return Terms(
+        nodes=read_nodes(lease.need("nodes")),
+        duration=read_duration(lease.need("duration")),
+        start=start,
+        immediate=immediate,
+        deadline=deadline_s,
+        image=image,
+        image_mib=image_mib,
+        priority=priority,
+    )
+
+
+def read_nodes(element: Element) -> tuple[NodeSet, ...]:
+    found = []
+    for group in element.all("node-set"):
+        count, amounts = read_node_set(group)
+        found.append(NodeSet(count=count, capacity=amounts.capacity, other=amounts.other))
+    if not found:
+        raise element.refuse("", "holds no <node-set>: give at least one")
+    return tuple(found)
+
+
+def read_start(element: Element) -> tuple[int | None, bool]:
+    """The exact start, and whether it is at once."""
+    exact, now = element.child("exact"), element.child("now")
+    if exact is not None and now is not None:
+        raise element.refuse("", "is both exact and now: keep one")
+    return (None if exact is None else read_time(exact, "time")), now is not None
+
+
+def read_duration(element: Element) -> int:
+    exact = read_seconds(element, "time")
+    if not exact:
+        raise element.refuse(element.attribute("time"), "is no duration: more than 0", "time")
+    return max(1, round(exact))
+
+
+def read_software(element: Element | None) -> tuple[str | None, int]:
+    image = None if element is None else element.child("disk-image")
+    if image is None:
+        return None, 0
+    return image.attribute("id"), whole_attribute(image, "size", AMOUNT_MAX)
+
+
+def with_preemptible(terms: Terms, lease: Element) -> Terms:
+    text = lease.attributes.get("preemptible")
+    if text is None:
+        return terms
+    if text.lower() not in ("true", "false"):
+        raise lease.refuse(text, "is neither true nor false", "preemptible")
+    return replace(terms, preemptible=text.lower() == "true")
+
+
+def read_extras(lease: Element) -> tuple[tuple[str, str], ...]:
+    extra = lease.child("extra")
+    return () if extra is None else read_pairs(extra)
+
+
+def read_attributes(root: Element) -> dict[str, str]:
+    attributes = root.child("attributes")
+    found = {} if attributes is None else dict(read_pairs(attributes))
+    description = root.child("description")
+    if description is not None and description.text.strip():
+        found[DESCRIPTION] = " ".join(description.text.split())
+    return found
+
+
+def read_pairs(element: Element) -> tuple[tuple[str, str], ...]:
+    return tuple((pair.attribute("name"), pair.attribute("value")) for pair in element.all("attr"))
+
+
+def read_priority(lease: Element, text: str | None) -> int:
+    if text is None:
+        return 0
+    number = whole(text.removeprefix("-"), PRIORITY_MAX)
+    if number is None:
+        raise lease.refuse(text, f"is no priority: a whole number up to {PRIORITY_MAX}")
+    return -number if text.startswith("-") else number
+
+
+def optional_whole(element: Element, name: str) -> int | None:
+    return whole_attribute(element, name, MAX_ID) if name in element.attributes else None
+
+
+def read_time(element: Element, name: str) -> int:
+    """Whole seconds, the nearest."""
+    return round(read_seconds(element, name))
+
+
+def read_seconds(element: Element, name: str) -> float:
+    text = element.attribute(name).strip()
+    seconds = parse_colons(text.removeprefix("+"))
+    if seconds is None or seconds > LONGEST_S:
+        raise element.refuse(text, TIME_FORM, name)
+    return seconds
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def lwf_text(workload: Workload) -> str:
+    """The workload as LWF. Names of hosts are not part of the format, nor are numbers of hosts:
+    they become node1, node2 and so on.
+
+    Raises:
+        InvalidInput: a lease starts before the workload begins: LWF has no such times.
+    """
+    attributes = {k: v for k, v in workload.attributes.items() if k != DESCRIPTION}
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f"<lease-workload name={q(workload.name)}>"]
+    if DESCRIPTION in workload.attributes:
+        lines.append(f"  <description>{q(workload.attributes[DESCRIPTION])[1:-1]}</description>")
+    if attributes:
+        lines += ["  <attributes>", *attribute_lines(attributes.items(), 4), "  </attributes>"]
+    if workload.site is not None:
+        lines += site_lines(workload.site)
+    lines.append("  <lease-requests>")
+    for arrival in workload.arrivals:
+        lines += request_lines(arrival)
+    return "\n".join([*lines, "  </lease-requests>", "</lease-workload>", ""])
+
+
+def site_lines(site: Site) -> Iterator[str]:
+    groups = groups_of(site)
+    names = dict.fromkeys(
+        name for _, host in groups for name, _ in resources_of(host.capacity, host.other)
+    )
+    yield "  <site>"
+    yield f"    <resource-types names={q(' '.join(names))}/>"
+    yield "    <nodes>"
+    for count, host in groups:
+        yield node_set_line(count, resources_of(host.capacity, host.other), 6)
+    yield "    </nodes>"
+    yield "  </site>"
+
+
+def request_lines(arrival: Arrival) -> Iterator[str]:
+    terms = arrival.terms
+    if terms.start is not None and terms.start < 0:
+        remedy = "starts before the workload begins, and LWF has no such times: take it out"
+        raise InvalidInput("lease", str(arrival.lease_id), remedy)
+    yield f'    <lease-request arrival="{show_duration(arrival.at)}">'
+    if arrival.real_duration is not None:
+        yield f'      <realduration time="{show_duration(arrival.real_duration)}"/>'
+    preemptible = "" if terms.preemptible is None else f' preemptible="{terms.preemptible}"'.lower()
+    user = f' user="{arrival.user}"' if arrival.user else ""
+    yield f'      <lease id="{arrival.lease_id}"{preemptible}{user}>'
+    yield "        <nodes>"
+    for nodes in terms.nodes:
+        yield node_set_line(nodes.count, resources_of(nodes.capacity, nodes.other), 10)
+    yield "        </nodes>"
+    yield from timing_lines(terms)
+    software = "<none/>" if terms.image is None else image_element(terms.image, terms.image_mib)
+    yield f"        <software>{software}</software>"
+    extras = dict(arrival.extras) | ({PRIORITY: str(terms.priority)} if terms.priority else {})
+    if extras:
+        yield from ("        <extra>", *attribute_lines(extras.items(), 10), "        </extra>")
+    yield "      </lease>"
+    yield "    </lease-request>"
+
+
+def timing_lines(terms: Terms) -> Iterator[str]:
+    if terms.start is not None:
+        yield f'        <start><exact time="{show_duration(round(terms.start))}"/></start>'
+    else:
+        yield "        <start><now/></start>" if terms.immediate else "        <start/>"
+    yield f'        <duration time="{show_duration(round(terms.duration))}"/>'
+    if terms.deadline is not None:
+        yield f'        <deadline time="{show_duration(round(terms.deadline))}"/>'
+
+
+def node_set_line(count: int, resources: list[tuple[str, int]], indent: int) -> str:
+    inner = "".join(f'<res type={q(name)} amount="{amount}"/>' for name, amount in resources)
+    return f'{" " * indent}<node-set numnodes="{count}">{inner}</node-set>'
+
+
+def image_element(image: str, size_mib: int) -> str:
+    return f'<disk-image id={q(image)} size="{size_mib}"/>'
+
+
+def attribute_lines(pairs: Iterable[tuple[str, str]], indent: int) -> Iterator[str]:
+    for name, value in pairs:
+        yield f"{' ' * indent}<attr name={q(name)} value={q(value)}/>"
+
+
+def q(text: str) -> str:
+    """A quoted attribute; what XML cannot carry becomes U+FFFD."""
+    return quoteattr(
+        UNFIT_FOR_XML.sub("\ufffd", text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+    )
