@@ -1,0 +1,149 @@
+"""One pass over the queue: who starts now, and who gets a reservation ahead of time.
+
+Backfilling by the number of leases that may hold a reservation: none (and stop at the first that
+does not fit), one (EASY; Lifka 1995), some, or all (conservative; Mu'alem and Feitelson 2001).
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.queue import Key
+from orrery.sched.leases.settings import Backfilling
+from orrery.sched.leases.soon import reserve, start_soon
+from orrery.sched.leases.timeline import Timeline
+
+
+def run_cycle(line: Timeline, now: int) -> None:
+    """Plan again what may start earlier, then look at the queue, at most `depth` leases of it."""
+    if line.gain:
+        line.gain = False
+        _advance_futures(line, now)
+    if not line.queue:
+        return
+    budget = line.settings.depth
+    if line.settings.backfilling is Backfilling.OFF:
+        _in_order(line, now, budget)
+        return
+    budget = _reserving(line, now, budget)
+    if budget > 0:
+        _backfilling(line, now, budget)
+
+
+def _in_order(line: Timeline, now: int, budget: int) -> None:
+    """Strictly first come, first served."""
+    for _ in range(budget):
+        booking = line.queue.head()
+        if booking is None or not start_soon(line, booking, now):
+            return
+        line.queue.remove(booking)
+
+
+def _reserving(line: Timeline, now: int, budget: int) -> int:
+    """From the head on, while reservations may be given; what is left of the budget."""
+    stuck: set[int] = set()
+    while budget > 0 and len(line.futures) < line.futures_allowed:
+        booking = _first(line, stuck)
+        if booking is None:
+            return 0
+        budget -= 1
+        now_free = may_start(line, booking, now)
+        if (now_free and start_soon(line, booking, now)) or reserve(line, booking, now):
+            line.queue.remove(booking)
+        else:
+            stuck.add(booking.id)
+    return budget
+
+
+def _first(line: Timeline, without: set[int]) -> Booking | None:
+    if not without:
+        return line.queue.head()
+    return next((b for b in line.queue.in_order() if b.id not in without), None)
+
+
+def may_start(line: Timeline, booking: Booking, now: int) -> bool:
+    """A cheap look: are enough hosts free now for long enough?"""
+    if line.preparation.managed and booking.hosts is None:
+        return True
+    key = booking.queue_key
+    room = _room(line, key, now) if key is not None else None
+    return room is not None and room >= booking.need
+
+
+def _room(line: Timeline, key: Key, now: int) -> int | None:
+    """For how long enough nodes of a bucket's shape are free from now on; None: not even now."""
+    shape, count = key
+    if not shape:
+        return 1 << 60
+    room = None
+    at = now + line.settings.lead_s
+    for until, mask in line.window(line.table.view(shape), at):
+        if mask.bit_count() < count:
+            break
+        room = until - at
+    return room
+
+
+def _backfilling(line: Timeline, now: int, budget: int) -> None:
+    """The rest of the queue in order, without looking where nothing can fit."""
+    heads = [
+        (bucket[0].order, key)
+        for key, bucket in line.queue.buckets.items()
+        if line.preparation.managed or _room(line, key, now) is not None
+    ]
+    heapq.heapify(heads)
+    positions: dict[Key, int] = {}
+    while heads and budget > 0:
+        _, key = heapq.heappop(heads)
+        bucket = line.queue.buckets.get(key)
+        if bucket is None:
+            continue
+        position, looked = _next_fitting(line, key, bucket, positions.get(key, 0), now)
+        budget -= looked
+        if position is None:
+            continue
+        booking = bucket[position]
+        if heads and booking.order > heads[0][0]:
+            positions[key] = position
+            heapq.heappush(heads, (booking.order, key))
+            continue
+        if start_soon(line, booking, now):
+            line.queue.remove(booking)
+        else:
+            position += 1
+        if position < len(bucket):
+            positions[key] = position
+            heapq.heappush(heads, (bucket[position].order, key))
+
+
+def _next_fitting(
+    line: Timeline, key: Key, bucket: list[Booking], position: int, now: int
+) -> tuple[int | None, int]:
+    """The next lease of a bucket for which what is free lasts long enough; how many were looked
+    at."""
+    if line.preparation.managed:
+        return (position, 1) if position < len(bucket) else (None, 1)
+    room = _room(line, key, now)
+    if room is None:
+        return None, 1
+    for index in range(position, len(bucket)):
+        if bucket[index].need <= room:
+            return index, index - position + 1
+    return None, len(bucket) - position + 1
+
+
+def _advance_futures(line: Timeline, now: int) -> None:
+    """Capacity became free unexpectedly: may reservations of the queue begin earlier?"""
+    for booking in _futures_in_order(line):
+        run = booking.run
+        if run is None or run.start <= now:
+            continue
+        line.drop(run)
+        if start_soon(line, booking, now):
+            continue
+        if not reserve(line, booking, now):
+            line.enqueue(booking)
+
+
+def _futures_in_order(line: Timeline) -> Iterator[Booking]:
+    return iter(sorted(line.futures.values(), key=lambda booking: booking.order))

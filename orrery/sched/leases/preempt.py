@@ -1,0 +1,148 @@
+"""Who gives way: which leases are suspended so that a lease can have their hosts at its time.
+
+A lease that gives way is suspended so that it has *finished* when the other begins; one that cannot
+be is stopped then, not before: it may end by itself until that time.
+"""
+
+from orrery.core.model.lease import LeaseKind
+from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
+from orrery.sched.leases.policies.preemption import PREEMPTION
+from orrery.sched.leases.settings import Suspension
+from orrery.sched.leases.slottable import ShapeView
+from orrery.sched.leases.soon import back_to_queue
+from orrery.sched.leases.timeline import Timeline
+
+
+def candidates(
+    line: Timeline, booking: Booking, start: int, end: int, now: int
+) -> list[tuple[float, RunPlan]]:
+    """Runs that could give way in [start, end), most preemptable first."""
+    score = PREEMPTION[line.settings.preemption]
+    found = []
+    for other in line.live.values():
+        run = _overlapping(other, start, end)
+        if run is None or not can_give_way(line, run, start, now):
+            continue
+        worth = score(booking, other, start)
+        if worth is not None:
+            found.append((worth, run))
+    found.sort(key=lambda entry: (-entry[0], -entry[1].booking.submitted, -entry[1].booking.id))
+    return found
+
+
+def _overlapping(other: Booking, start: int, end: int) -> RunPlan | None:
+    """The run of another lease that is in the way; leases that never give way have none."""
+    if not other.preemptible or other.kind is not LeaseKind.BEST_EFFORT:
+        return None
+    run = other.run
+    if run is None or run.end <= start or run.start >= end:
+        return None
+    return run
+
+
+def can_give_way(line: Timeline, run: RunPlan, at: int, now: int) -> bool:
+    """Whether a run can be ended by `at` without losing what was saved before."""
+    booking = run.booking
+    if run.stage is Stage.PLANNED:
+        return True
+    limit = line.settings.max_suspensions
+    if limit is not None and booking.suspensions >= limit:
+        return False
+    if run.stage is Stage.ENDING:
+        return False  # its end is at hand and cannot be hurried
+    if run.ending is Ending.SUSPEND and run.vm_end <= now:
+        return False
+    return suspension_starts(line, run, at, now) is not None or booking.hosts is None
+
+
+def suspension_starts(line: Timeline, run: RunPlan, at: int, now: int) -> int | None:
+    """When its suspension has to begin to be finished at `at`; None when it does not pay or is
+    not possible."""
+    booking = run.booking
+    if line.settings.suspension is Suspension.NONE or not line.may_suspend(booking):
+        return None
+    seconds = line.suspend_s(booking, run.hosts)
+    begins = at - seconds
+    if begins < now or begins <= run.vm_start:
+        return None
+    if booking.hosts is None and booking.suspensions == 0:
+        resume = line.resume_s(booking, run.hosts)
+        if at - run.vm_start < line.threshold(booking, seconds, resume):
+            return None  # so little was done that doing it again costs less
+    return begins
+
+
+def give_way(line: Timeline, run: RunPlan, at: int, now: int) -> None:
+    """End a run by `at`: suspended if that pays, otherwise dropped (before it began) or stopped."""
+    booking = run.booking
+    if run.stage is Stage.PLANNED and run.start >= at:
+        _drop(line, run, now)
+        return
+    begins = suspension_starts(line, run, at, now)
+    if begins is not None and (run.stage is not Stage.PLANNED or _of_use(line, run, at, begins)):
+        run.vm_end, run.ending = begins, Ending.SUSPEND
+        line.end_at(run, at)
+    elif run.stage is Stage.PLANNED:
+        _drop(line, run, now)
+    else:
+        run.vm_end, run.ending = at, Ending.KILL
+        line.end_at(run, at)
+    line.changed.add(booking.id)
+
+
+def _of_use(line: Timeline, run: RunPlan, at: int, begins: int) -> bool:
+    booking = run.booking
+    suspend = at - begins
+    before = run.vm_start - run.start
+    return at - run.start >= line.threshold(booking, suspend, before)
+
+
+def _drop(line: Timeline, run: RunPlan, now: int) -> None:
+    booking = run.booking
+    line.drop(run)
+    back_to_queue(line, booking, now)
+
+
+class Room:
+    """What is free in [start, end) for one lease as others give way, one after another.
+
+    The slot table is changed for the trial; `close` puts everything back.
+    """
+
+    def __init__(self, line: Timeline, start: int, end: int) -> None:
+        self._line = line
+        self._start = start
+        self._end = end
+        self._taken: list[RunPlan] = []
+
+    def take(self, run: RunPlan) -> None:
+        """As if this run had given way."""
+        table = self._line.table
+        if run.start < self._start:
+            table.move_end(run.held, run.end, self._start)
+        else:
+            table.remove(run.held, run.start, run.end)
+        self._line.version += 1
+        self._taken.append(run)
+
+    def give_back(self, run: RunPlan) -> None:
+        """As if it had not."""
+        table = self._line.table
+        if run.start < self._start:
+            table.move_end(run.held, self._start, run.end)
+        else:
+            table.add(run.held, run.start, run.end)
+        self._line.version += 1
+        self._taken.remove(run)
+
+    @property
+    def taken(self) -> list[RunPlan]:
+        return list(self._taken)
+
+    def close(self) -> None:
+        for run in reversed(self.taken):
+            self.give_back(run)
+
+    def nodes(self, view: ShapeView) -> int:
+        """How many nodes of a shape are free for the whole time."""
+        return self._line.table.throughout(view, self._start, self._end).bit_count()

@@ -1,0 +1,299 @@
+"""What the parts of the lease scheduler share: the slot table, the bookings, the queue, the agenda.
+
+It keeps these consistent and decides nothing.
+"""
+
+import heapq
+from collections.abc import Sequence
+from enum import Enum
+
+from msgspec import Struct
+
+from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
+from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan, Stage
+from orrery.sched.leases.durations import resume_s, suspend_s
+from orrery.sched.leases.preparation import Preparation, Unmanaged
+from orrery.sched.leases.queue import Queue
+from orrery.sched.leases.settings import Backfilling, Settings, Suspension
+from orrery.sched.leases.site import Site, SiteHost
+from orrery.sched.leases.slottable import (
+    FOREVER,
+    Allocation,
+    ShapeView,
+    SlotTable,
+    Window,
+    pack,
+)
+
+PRIORITY = {Stage.ENDING: 0, Stage.RUNNING: 1, Stage.PREPARING: 2, Stage.PLANNED: 3}
+"""At one moment what ends comes before what begins."""
+
+
+SUSPENDABLE = frozenset({LeaseKind.BEST_EFFORT, LeaseKind.DEADLINE})
+"""Kinds whose work may be done in several runs."""
+
+
+class StepKind(Enum):
+    """What whoever carries out the plan has to do, or is told."""
+
+    TRANSFER = "transfer"
+    START = "start"
+    MIGRATE = "migrate"
+    RESUME = "resume"
+    ACTIVE = "active"
+    SUSPEND = "suspend"
+    STOP = "stop"
+    KILL = "kill"
+    SUSPENDED = "suspended"
+    DONE = "done"
+
+
+class Step(Struct, frozen=True):
+    """One step of carrying out a run at its time."""
+
+    at: int
+    kind: StepKind
+    run: RunPlan
+
+
+class Timeline:
+    """The state of the scheduler."""
+
+    def __init__(self, site: Site, settings: Settings, start: int = 0) -> None:
+        self.settings = settings
+        self.resources = _resources(site.hosts)
+        self.hosts: list[SiteHost] = list(site.hosts)
+        self.index_of = {host.id: index for index, host in enumerate(site.hosts)}
+        self.table = SlotTable([self._capacity(host) for host in site.hosts], start)
+        self.preparation: Preparation = Unmanaged()
+        self.bookings: dict[int, Booking] = {}
+        self.queue = Queue()
+        self.futures: dict[int, Booking] = {}
+        self.live: dict[int, Booking] = {}
+        """Bookings with a run that holds hosts now or later."""
+        self.steps: list[Step] = []
+        self.changed: set[int] = set()
+        self.gain = False
+        """Capacity became free that no plan counted on."""
+        self.version = 0
+        """Grows with each change of the slot table."""
+        self._agenda: list[tuple[int, int, int, RunPlan]] = []
+        self._sequence = 0
+        self._window_of: dict[ShapeView, tuple[int, int, Window]] = {}
+
+    # --- capacity ---------------------------------------------------------------------------------
+
+    def _capacity(self, host: SiteHost) -> int:
+        return self._packed(NodeSet(count=1, capacity=host.capacity, other=host.other))
+
+    def _packed(self, nodes: NodeSet) -> int:
+        other = dict(nodes.other)
+        capacity = nodes.capacity
+        amounts = [capacity.cpu_pct, capacity.memory_mib, capacity.disk_mib]
+        return pack([*amounts, *(other.get(name, 0) for name in self.resources)])
+
+    def unknown_resources(self, terms: Terms) -> list[str]:
+        """Resources asked for that no host of the site has."""
+        known = set(self.resources)
+        return sorted({n for nodes in terms.nodes for n, _ in nodes.other if n not in known})
+
+    def groups(self, terms: Terms) -> list[Group]:
+        """The nodes by demand, the largest demand first."""
+        by_shape: dict[int, tuple[int, list[int]]] = {}
+        for node, nodes in enumerate(terms.capacities()):
+            entry = by_shape.setdefault(self._packed(nodes), (nodes.capacity.memory_mib, []))
+            entry[1].append(node)
+        return [
+            Group(shape, memory, tuple(members))
+            for shape, (memory, members) in sorted(by_shape.items(), reverse=True)
+        ]
+
+    def held_by(self, booking: Booking, hosts: Sequence[int]) -> Allocation:
+        """What its nodes hold on these hosts."""
+        groups = booking.groups
+        if len(groups) == 1:
+            shape = groups[0].shape
+            if len(set(hosts)) == len(hosts):
+                return [(host, shape) for host in hosts]
+            amounts: dict[int, int] = {}
+            for host in hosts:
+                amounts[host] = amounts.get(host, 0) + shape
+            return list(amounts.items())
+        amounts = {}
+        for group in groups:
+            for node in group.nodes:
+                amounts[hosts[node]] = amounts.get(hosts[node], 0) + group.shape
+        return list(amounts.items())
+
+    def window(self, view: ShapeView, now: int) -> Window:
+        """What is free from now on; kept until the table changes."""
+        known = self._window_of.get(view)
+        if known is not None and known[0] == self.version and known[1] == now:
+            return known[2]
+        found = self.table.window(view, now)
+        self._window_of[view] = (self.version, now, found)
+        return found
+
+    # --- runs -------------------------------------------------------------------------------------
+
+    def book(self, run: RunPlan) -> None:
+        """Hold the hosts of a run and put it on the agenda."""
+        booking = run.booking
+        self.table.add(run.held, run.start, run.end)
+        self.version += 1
+        booking.runs.append(run)
+        if booking.run is None:
+            booking.run = run
+        self.live[booking.id] = booking
+        self.put_on_agenda(run)
+        self.changed.add(booking.id)
+
+    def drop(self, run: RunPlan) -> None:
+        """Give up a run that has not begun."""
+        booking = run.booking
+        self.table.remove(run.held, run.start, run.end)
+        self.version += 1
+        run.stage = Stage.OVER
+        booking.runs.remove(run)
+        self._next_run(booking)
+
+    def end_at(self, run: RunPlan, end: int) -> None:
+        """Change until when the hosts of a run are held."""
+        if end != run.end:
+            self.table.move_end(run.held, run.end, end)
+            self.version += 1
+            run.end = end
+        self.put_on_agenda(run)
+        self.changed.add(run.booking.id)
+
+    def over(self, run: RunPlan) -> None:
+        """A run is behind: its booking turns to the next one, if there is one."""
+        run.stage = Stage.OVER
+        self._next_run(run.booking)
+
+    def _next_run(self, booking: Booking) -> None:
+        ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
+        booking.run = ahead[0] if ahead else None
+        if not ahead:
+            self.live.pop(booking.id, None)
+        if booking.future and (booking.run is None or booking.run.stage is not Stage.PLANNED):
+            self.no_future(booking)
+        self.changed.add(booking.id)
+
+    def future(self, booking: Booking) -> None:
+        """Its run is one of the reservations that backfilling allows."""
+        booking.future = True
+        self.futures[booking.id] = booking
+
+    def no_future(self, booking: Booking) -> None:
+        booking.future = False
+        self.futures.pop(booking.id, None)
+
+    @property
+    def futures_allowed(self) -> int:
+        match self.settings.backfilling:
+            case Backfilling.OFF:
+                return 0
+            case Backfilling.AGGRESSIVE:
+                return 1
+            case Backfilling.INTERMEDIATE:
+                return self.settings.backfilling_reservations
+            case Backfilling.CONSERVATIVE:
+                return FOREVER
+
+    # --- agenda -----------------------------------------------------------------------------------
+
+    def put_on_agenda(self, run: RunPlan) -> None:
+        self._sequence += 1
+        entry = (run.next_time, PRIORITY.get(run.stage, 0), self._sequence, run)
+        heapq.heappush(self._agenda, entry)
+
+    def due(self, now: int) -> RunPlan | None:
+        """The next run whose stage changes by now; it is taken off the agenda."""
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= now:
+            time, _, _, run = heapq.heappop(agenda)
+            if run.stage is not Stage.OVER and run.next_time == time:
+                return run
+        return None
+
+    def next_time(self) -> int | None:
+        agenda = self._agenda
+        while agenda:
+            time, _, _, run = agenda[0]
+            if run.stage is not Stage.OVER and run.next_time == time:
+                return time
+            heapq.heappop(agenda)
+        return None
+
+    def step(self, at: int, kind: StepKind, run: RunPlan) -> None:
+        self.steps.append(Step(at, kind, run))
+
+    # --- suspension -------------------------------------------------------------------------------
+
+    def may_suspend(self, booking: Booking) -> bool:
+        """Whether its runs may be cut by a suspension."""
+        suspension = self.settings.suspension
+        if suspension is Suspension.NONE or not booking.preemptible:
+            return False
+        if booking.kind not in SUSPENDABLE:
+            return False
+        return suspension is Suspension.ALL or booking.node_count == 1
+
+    def suspend_s(self, booking: Booking, hosts: Sequence[int]) -> int:
+        return suspend_s(self.settings, booking.memory_of, hosts)
+
+    def resume_s(self, booking: Booking, hosts: Sequence[int]) -> int:
+        return resume_s(self.settings, booking.memory_of, hosts)
+
+    def threshold(self, booking: Booking, suspend: int, resume: int) -> int:
+        """The shortest stretch, operations included, that is worth its suspension."""
+        if self.settings.fixed_threshold_s is not None:
+            return self.settings.fixed_threshold_s
+        cost = suspend + (resume if booking.hosts is not None else 0)
+        return int((1 + self.settings.threshold_factor) * cost)
+
+    def need(self, booking: Booking) -> int:
+        """The least free time, from its start, with which a start can be of use."""
+        hosts = range(booking.node_count)  # one on each host: the shortest operations
+        spread = booking.hosts or hosts
+        before = self.settings.boot_s
+        resume = 0
+        if booking.hosts is not None:
+            before = resume = self.resume_s(booking, hosts)
+        whole = before + booking.remaining + self.settings.shutdown_s
+        if not self.may_suspend(booking):
+            return whole
+        suspend = self.suspend_s(booking, hosts if booking.hosts is None else spread)
+        return min(whole, max(self.threshold(booking, suspend, resume), before + suspend + 1))
+
+    # --- statuses ---------------------------------------------------------------------------------
+
+    def enqueue(self, booking: Booking) -> None:
+        """Into the queue, by its order."""
+        if booking.hosts is not None:
+            if booking.status is not LeaseStatus.SUSPENDED_QUEUED:
+                booking.become(LeaseStatus.SUSPENDED_QUEUED)
+        elif booking.status is not LeaseStatus.QUEUED:
+            booking.become(LeaseStatus.QUEUED)
+        booking.need = self.need(booking)
+        self.queue.add(booking)
+        self.changed.add(booking.id)
+
+    def scheduled(self, booking: Booking) -> None:
+        """It has a run ahead."""
+        if booking.hosts is not None:
+            if booking.status is not LeaseStatus.SUSPENDED_SCHEDULED:
+                booking.become(LeaseStatus.SUSPENDED_SCHEDULED)
+        elif booking.status is not LeaseStatus.SCHEDULED:
+            booking.become(LeaseStatus.SCHEDULED)
+        self.changed.add(booking.id)
+
+
+def _resources(hosts: Sequence[SiteHost]) -> tuple[str, ...]:
+    """Names of the resources beyond CPU, memory and disk, in order."""
+    return tuple(sorted({name for host in hosts for name, _ in host.other}))
+
+
+def ends_by_itself(run: RunPlan) -> bool:
+    return run.ending is Ending.COMPLETE
