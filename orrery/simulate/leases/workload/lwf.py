@@ -11,7 +11,6 @@ What the format has no place for is written as an extra: the priority.
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import quoteattr
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from orrery.core.errors import InvalidInput
@@ -20,7 +19,13 @@ from orrery.core.moments import LONGEST_S, parse_colons, show_duration
 from orrery.core.numbers import MAX_ID, whole
 from orrery.core.template import UNFIT_FOR_XML
 from orrery.sched.leases.site import Site
-from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
+from orrery.simulate.leases.workload.model import (
+    UNNUMBERED,
+    Arrival,
+    Workload,
+    in_order,
+    numbered,
+)
 from orrery.simulate.leases.workload.sites import (
     AMOUNT_MAX,
     groups_of,
@@ -44,7 +49,7 @@ def read_lwf(data: bytes, *, honour_preemptible: bool = True) -> Workload:
     Raises:
         InvalidInput: with the line and the element.
     """
-    requests: list[Request] = []
+    requests: list[tuple[str, Arrival]] = []
 
     def take(element: Element) -> None:
         requests.append(read_request(element, honour_preemptible=honour_preemptible))
@@ -56,7 +61,7 @@ def read_lwf(data: bytes, *, honour_preemptible: bool = True) -> Workload:
     site = root.child("site")
     return Workload(
         name=root.attributes.get("name", ""),
-        arrivals=in_order(with_ids(requests)),
+        arrivals=in_order(numbered(requests)),
         site=None if site is None else site_from_xml(site),
         attributes=read_attributes(root),
     )
@@ -72,45 +77,8 @@ def read_site(data: bytes) -> Site:
     return site_from_xml(root if root.tag == "site" else root.need("site"))
 
 
-class Request(Struct):
-    """A request whose lease may have no id yet."""
-
-    line: int
-    lease_id: int | None
-    at: int
-    terms: Terms
-    real_duration: int | None
-    user: int
-    extras: tuple[tuple[str, str], ...]
-
-
-def with_ids(requests: Iterable[Request]) -> Iterator[Arrival]:
-    requests = list(requests)
-    taken: set[int] = set()
-    for request in requests:
-        if request.lease_id in taken:
-            where = f"line {request.line}, <lease id>"
-            raise InvalidInput(where, str(request.lease_id), "is given twice: ids differ")
-        if request.lease_id is not None:
-            taken.add(request.lease_id)
-    free = 1
-    for request in requests:
-        lease_id = request.lease_id
-        if lease_id is None:
-            while free in taken:
-                free += 1
-            lease_id, free = free, free + 1
-        yield Arrival(
-            at=request.at,
-            lease_id=lease_id,
-            terms=request.terms,
-            real_duration=request.real_duration,
-            user=request.user,
-            extras=request.extras,
-        )
-
-
-def read_request(element: Element, *, honour_preemptible: bool) -> Request:
+def read_request(element: Element, *, honour_preemptible: bool) -> tuple[str, Arrival]:
+    """A request, and where its lease stands."""
     at = read_time(element, "arrival")
     lease = element.need("lease")
     extras = dict(read_extras(lease))
@@ -120,15 +88,21 @@ def read_request(element: Element, *, honour_preemptible: bool) -> Request:
         terms = with_preemptible(terms, lease)
     real = element.child("realduration")
     real_s = None if real is None else max(1, read_time(real, "time"))
-    return Request(
-        line=lease.line,
-        lease_id=optional_whole(lease, "id"),
+    return f"line {lease.line}, <lease id>", Arrival(
         at=at,
+        lease_id=read_id(lease),
         terms=terms,
         real_duration=None if real_s is None or real_s >= terms.duration else real_s,
         user=optional_whole(lease, "user") or 0,
         extras=tuple(extras.items()),
     )
+
+
+def read_id(lease: Element) -> int:
+    lease_id = optional_whole(lease, "id")
+    if lease_id == 0:
+        raise lease.refuse("0", "is no id: they begin at 1", "id")
+    return UNNUMBERED if lease_id is None else lease_id
 
 
 def read_terms(lease: Element, at: int, priority: int) -> Terms:

@@ -36,7 +36,8 @@ def site_of(groups: Iterable[tuple[int, Amounts]], field: str = "site") -> Site:
     for count, amounts in groups:
         if count + len(hosts) > HOSTS_MAX:
             raise InvalidInput(field, str(count), f"is too many: at most {HOSTS_MAX} hosts")
-        hosts += (host(len(hosts) + number, amounts) for number in range(1, count + 1))
+        first = len(hosts) + 1
+        hosts += (host(number, amounts) for number in range(first, first + count))
     if not hosts:
         raise InvalidInput(field, "", "has no hosts: give at least one")
     return Site(hosts=tuple(hosts))

@@ -213,7 +213,7 @@ def memory_of(job: Job, options: SwfOptions) -> int:
 
 def extras_of(job: Job) -> tuple[tuple[str, str], ...]:
     return (
-        ("SWF_waittime", f"{job.wait:g}" if abs(job.wait) < 1e6 else str(round(job.wait))),
+        ("SWF_waittime", str(round(job.wait))),
         ("SWF_runtime", str(round(job.run))),
         ("SWF_avgcputime", str(round(job.average_cpu, 2))),
         ("SWF_queue", str(job.queue)),

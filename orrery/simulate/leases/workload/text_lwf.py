@@ -3,7 +3,8 @@ file itself.
 
 One lease a line, ten fields: submit, start (-1: best effort), duration, real duration, nodes, CPUs,
 memory, disk, image, image size. Times are seconds from the start, sizes MiB. Some published leases
-start before the beginning; they are kept as they are, for a scheduler to refuse.
+start before the beginning; they are kept as they are, for a scheduler to refuse. What is submitted
+before the beginning arrives with it.
 """
 
 import re
@@ -21,6 +22,7 @@ FIELDS = (
 )
 LIMITS = (LONGEST_S, LONGEST_S, LONGEST_S, LONGEST_S, 100_000, 1_000_000, 1 << 40, 1 << 40)
 NO_IMAGES = frozenset({"", "NONE", "NONE.img"})
+EARLY = re.compile(r"-[0-9]{1,12}", re.ASCII)
 PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 
 
@@ -59,6 +61,8 @@ def read_line(line: str, number: int, lease_id: int) -> Arrival:
     best_effort = parts[1] == "-1"
     sign = -1 if parts[1].startswith("-") else 1
     parts[1] = parts[1].removeprefix("-")
+    if EARLY.fullmatch(parts[0]):
+        parts[0] = "0"
     numbers = [read_number(parts[place], number, place) for place in range(len(LIMITS))]
     submit, start, duration, real, nodes, cpus, memory, disk = numbers
     if not duration or not nodes:
