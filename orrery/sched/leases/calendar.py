@@ -13,6 +13,7 @@ from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
 from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle
 from orrery.sched.leases.exact import reserve_exactly
+from orrery.sched.leases.policies.order import ORDERS
 from orrery.sched.leases.progress import finish_early, progress
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site
@@ -66,7 +67,7 @@ class Calendar:
         booking = Booking(
             lease_id, terms, line.groups(terms), now if submitted is None else submitted, user
         )
-        booking.order = (-terms.priority, booking.submitted, lease_id)
+        booking.order = ORDERS[line.settings.order](booking)
         line.bookings[lease_id] = booking
         booking.become(LeaseStatus.PENDING)
         line.changed.add(lease_id)

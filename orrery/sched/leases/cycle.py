@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking
-from orrery.sched.leases.queue import Key
+from orrery.sched.leases.queue import Bucket, Key
 from orrery.sched.leases.settings import Backfilling
 from orrery.sched.leases.soon import reserve, start_soon
 from orrery.sched.leases.timeline import Timeline
@@ -85,9 +85,9 @@ def _room(line: Timeline, key: Key, now: int) -> int | None:
 
 
 def _backfilling(line: Timeline, now: int, budget: int) -> None:
-    """The rest of the queue in order, without looking where nothing can fit."""
+    """The rest of the queue by the order of backfilling, without looking where nothing can fit."""
     heads = [
-        (bucket[0].order, key)
+        (bucket.backfill[0][0], key)
         for key, bucket in line.queue.buckets.items()
         if line.preparation.managed or _room(line, key, now) is not None
     ]
@@ -102,34 +102,35 @@ def _backfilling(line: Timeline, now: int, budget: int) -> None:
         budget -= looked
         if position is None:
             continue
-        booking = bucket[position]
-        if heads and booking.order > heads[0][0]:
+        place, booking = bucket.backfill[position]
+        if heads and place > heads[0][0]:
             positions[key] = position
-            heapq.heappush(heads, (booking.order, key))
+            heapq.heappush(heads, (place, key))
             continue
         if start_soon(line, booking, now):
             line.queue.remove(booking)
         else:
             position += 1
-        if position < len(bucket):
+        if position < len(bucket.backfill):
             positions[key] = position
-            heapq.heappush(heads, (bucket[position].order, key))
+            heapq.heappush(heads, (bucket.backfill[position][0], key))
 
 
 def _next_fitting(
-    line: Timeline, key: Key, bucket: list[Booking], position: int, now: int
+    line: Timeline, key: Key, bucket: Bucket, position: int, now: int
 ) -> tuple[int | None, int]:
     """The next lease of a bucket for which what is free lasts long enough; how many were looked
     at."""
+    waiting = bucket.backfill
     if line.preparation.managed:
-        return (position, 1) if position < len(bucket) else (None, 1)
+        return (position, 1) if position < len(waiting) else (None, 1)
     room = _room(line, key, now)
     if room is None:
         return None, 1
-    for index in range(position, len(bucket)):
-        if bucket[index].need <= room:
+    for index in range(position, len(waiting)):
+        if waiting[index][1].need <= room:
             return index, index - position + 1
-    return None, len(bucket) - position + 1
+    return None, len(waiting) - position + 1
 
 
 def _advance_futures(line: Timeline, now: int) -> None:

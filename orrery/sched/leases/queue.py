@@ -5,23 +5,28 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.policies.order import Order
 
 Key = tuple[int, int]
 """(shape, count); shape 0 for leases whose nodes differ."""
 
 
-def _order(booking: Booking) -> tuple[float, int, int]:
-    return booking.order
+class Bucket:
+    """Waiting bookings of equal demand, in the order of the queue and in that of backfilling."""
+
+    __slots__ = ("backfill", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Booking] = []
+        self.backfill: list[tuple[tuple[float, int, int], Booking]] = []
 
 
 class Queue:
-    """Waiting bookings in buckets of equal demand, each bucket in order.
+    """A walk that knows that three nodes are free looks only into the buckets of up to three."""
 
-    A walk that knows that three nodes are free looks only into the buckets of up to three nodes.
-    """
-
-    def __init__(self) -> None:
-        self.buckets: dict[Key, list[Booking]] = {}
+    def __init__(self, backfill_order: Order) -> None:
+        self.buckets: dict[Key, Bucket] = {}
+        self._backfill_order = backfill_order
         self._size = 0
 
     def __len__(self) -> int:
@@ -32,8 +37,9 @@ class Queue:
         key = (groups[0].shape if len(groups) == 1 else 0, booking.node_count)
         bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[key] = []
-        insort(bucket, booking, key=_order)
+            bucket = self.buckets[key] = Bucket()
+        insort(bucket.members, booking, key=_order)
+        insort(bucket.backfill, (self._backfill_order(booking), booking), key=_first)
         booking.queue_key = key
         self._size += 1
 
@@ -43,16 +49,28 @@ class Queue:
         if key is None:
             return
         bucket = self.buckets[key]
-        del bucket[bisect_left(bucket, booking.order, key=_order)]
-        if not bucket:
+        del bucket.members[bisect_left(bucket.members, booking.order, key=_order)]
+        if not bucket.members:
             del self.buckets[key]
+        else:
+            place = self._backfill_order(booking)
+            del bucket.backfill[bisect_left(bucket.backfill, place, key=_first)]
         booking.queue_key = None
         self._size -= 1
 
     def head(self) -> Booking | None:
         """The first of all."""
-        return min((bucket[0] for bucket in self.buckets.values()), key=_order, default=None)
+        firsts = (bucket.members[0] for bucket in self.buckets.values())
+        return min(firsts, default=None, key=_order)
 
     def in_order(self) -> Iterator[Booking]:
         """All, first to last; the queue must not change meanwhile."""
-        return heapq.merge(*self.buckets.values(), key=_order)
+        return heapq.merge(*(bucket.members for bucket in self.buckets.values()), key=_order)
+
+
+def _order(booking: Booking) -> tuple[float, int, int]:
+    return booking.order
+
+
+def _first(entry: tuple[tuple[float, int, int], Booking]) -> tuple[float, int, int]:
+    return entry[0]

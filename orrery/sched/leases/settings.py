@@ -92,6 +92,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     preemption: str = "ar-preempts-be"
     host_selection: str = "longest"
     order: str = "fcfs"
+    backfill_order: str = "shortest"
     pricing: str = "free"
     max_suspensions: int | None = None
     """A lease suspended so often is not preempted again."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan, Stage
 from orrery.sched.leases.durations import resume_s, suspend_s
+from orrery.sched.leases.policies.order import ORDERS
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
 from orrery.sched.leases.settings import Backfilling, Settings, Suspension
@@ -67,7 +68,7 @@ class Timeline:
         self.table = SlotTable([self._capacity(host) for host in site.hosts], start)
         self.preparation: Preparation = Unmanaged()
         self.bookings: dict[int, Booking] = {}
-        self.queue = Queue()
+        self.queue = Queue(ORDERS[settings.backfill_order])
         self.futures: dict[int, Booking] = {}
         self.live: dict[int, Booking] = {}
         """Bookings with a run that holds hosts now or later."""
