@@ -45,19 +45,29 @@ def attributes(host: Host, room: Room, cluster_name: str) -> Lookup:
     """Answers for a name: computed ones first, then what the driver reported, then the operator's
     own."""
 
+    known: dict[str, str | float | None] = {}
+
     def look(name: str) -> str | float | None:
+        if name in known:
+            return known[name]
         bare = name.rsplit("/", 1)[-1]
         dynamic = DYNAMIC.get(bare)
         if dynamic is not None:
             return dynamic(host, room)
-        fixed = FIXED.get(bare)
-        if fixed is not None and not name.startswith("TEMPLATE/"):
-            return fixed(host)
-        if bare == "CLUSTER":
-            return cluster_name
-        return host.facts.get(bare) or host.template.get(bare)
+        value = known[name] = fixed(host, name, bare, cluster_name)
+        return value
 
     return look
+
+
+def fixed(host: Host, name: str, bare: str, cluster_name: str) -> str | float | None:
+    """What does not change while a plan is made."""
+    found = FIXED.get(bare)
+    if found is not None and not name.startswith("TEMPLATE/"):
+        return found(host)
+    if bare == "CLUSTER":
+        return cluster_name
+    return host.facts.get(bare) or host.template.get(bare)
 
 
 def requirement_text(vm: Vm) -> str:
