@@ -5,7 +5,8 @@ so the cost grows with the number of hosts plus the number of VMs, not with thei
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -30,14 +31,14 @@ from orrery.sched.policy import POLICIES, Policy, Room
 
 CAUSE = "scheduler"
 
+LOOKS = 40_000
+"""What one plan may cost, in looks at a host: half for making the queues of wishes, half for taking
+VMs from them. Some 40 ms in all: as long as the event loop can be without. What is over that waits
+for the next plan of the same sweep; see docs/decisions/014."""
 
-class Plan(Struct, frozen=True):
-    """What the planner proposes at one moment."""
-
-    placements: tuple[PlaceVm, ...] = ()
-    explanations: tuple[ExplainVm, ...] = ()
-    wake_at: float | None = None
-    """When it wants to be asked again even if nothing changes."""
+LOOKS_PER_VM = 10
+CHARACTERS_PER_LOOK = 10
+"""The share of a requirement's text that costs as much as a look at a host without one."""
 
 
 class Wish(Struct, frozen=True):
@@ -48,16 +49,40 @@ class Wish(Struct, frozen=True):
     clusters: frozenset[int] | None
 
 
-def plan(view: View, now: float, policy: str = "striping") -> Plan:
-    """Place what can be placed now, oldest first, and say of the rest why it waits."""
+Seen = Mapping[Wish, int]
+"""How far a sweep has come: for each wish the newest VM that was looked at."""
+
+
+class Plan(Struct, frozen=True):
+    """What the planner proposes at one moment."""
+
+    placements: tuple[PlaceVm, ...] = ()
+    explanations: tuple[ExplainVm, ...] = ()
+    wake_at: float | None = None
+    """When it wants to be asked again even if nothing changes."""
+    seen: Seen = {}
+    """What the next plan of this sweep is to be given; empty when the sweep is over."""
+
+
+def plan(
+    view: View,
+    now: float,
+    policy: str = "striping",
+    *,
+    seen: Seen = MappingProxyType({}),
+    looks: int = LOOKS,
+) -> Plan:
+    """Place what can be placed now, oldest first, and say of the rest why it waits.
+
+    A plan that would cost more than `looks` leaves wishes for the next one, which it wants at once.
+    """
     site = Site(view, POLICIES[policy], now)
-    pending = [view.vms[vm_id] for vm_id in sorted(view.vms_pending())]
-    wishes = [wish_of(vm, view) for vm in pending]
-    queues = queues_of(site, pending, wishes)
+    pending, rest = portion(site, seen, looks)
+    queues = queues_of(site, pending)
     placements: list[PlaceVm] = []
     explanations: list[ExplainVm] = []
     reasons: dict[tuple[Wish, Capacity], str] = {}
-    for vm, wish in zip(pending, wishes, strict=True):
+    for vm, wish in pending:
         wanted = Capacity(vm.capacity.cpu_pct, vm.capacity.memory_mib)
         host_id = queues[wish].best(wanted)
         if host_id is not None:
@@ -69,17 +94,50 @@ def plan(view: View, now: float, policy: str = "striping") -> Plan:
         explanations.append(
             ExplainVm(cause=vm.cause or CAUSE, vm_id=vm.id, gen=vm.gen, text=reason)
         )
-    return Plan(tuple(placements), tuple(explanations))
+    made = tuple(placements), tuple(explanations)
+    if not rest:
+        return Plan(*made)
+    return Plan(*made, wake_at=now, seen={**seen, **{wish: vm.id for vm, wish in pending}})
+
+
+def portion(site: "Site", seen: Seen, looks: int) -> tuple[list[tuple[Vm, Wish]], bool]:
+    """The VMs of this plan, oldest first, and whether others are left for the next one.
+
+    Each plan takes whole wishes, as far as the looks go, and at least one VM: a host looked at for
+    one VM has been looked at for all that ask for the same.
+    """
+    most, looks = looks // 2 // LOOKS_PER_VM, looks // 2
+    taken: list[tuple[Vm, Wish]] = []
+    wishes: set[Wish] = set()
+    rest = False
+    for vm_id in sorted(site.view.vms_pending()):
+        vm = site.view.vms[vm_id]
+        wish = wish_of(vm, site.view)
+        if vm_id <= seen.get(wish, -1):
+            continue
+        cost = 0 if wish in wishes else looks_for(wish, site)
+        if taken and (cost > looks or len(taken) >= most):
+            rest = True
+            continue
+        looks -= cost
+        wishes.add(wish)
+        taken.append((vm, wish))
+    return taken, rest
+
+
+def looks_for(wish: Wish, site: "Site") -> int:
+    length = len(wish.requirement) + len(wish.rank)
+    return len(site.hosts) * (1 + length // CHARACTERS_PER_LOOK)
 
 
 def wish_of(vm: Vm, view: View) -> Wish:
     return Wish(requirement_text(vm), rank_text(vm), clusters_of(vm, view))
 
 
-def queues_of(site: "Site", pending: list[Vm], wishes: list[Wish]) -> dict[Wish, "Queue"]:
+def queues_of(site: "Site", pending: list[tuple[Vm, Wish]]) -> dict[Wish, "Queue"]:
     """A queue for each wish, made before the plan takes anything from the hosts."""
     least: dict[Wish, Capacity] = {}
-    for vm, wish in zip(pending, wishes, strict=True):
+    for vm, wish in pending:
         known = least.get(wish, vm.capacity)
         least[wish] = Capacity(
             min(known.cpu_pct, vm.capacity.cpu_pct),

@@ -1,19 +1,29 @@
 """Scheduling: VMs that wait are placed when something changes, and say why they wait until then."""
 
+import asyncio
+from itertools import pairwise
 from pathlib import Path
 
+from orrery.core.capacity import Capacity
 from orrery.core.messages import (
     ENGINE,
     AllocateHost,
     AllocateVm,
+    ApplyPlan,
+    Message,
     Record,
     TerminateVm,
     UpdateTemplate,
 )
 from orrery.core.model.kinds import Kind
+from orrery.core.model.view import View
 from orrery.core.status import VmStatus
 from orrery.core.template import parse
+from orrery.engine.scheduling import Scheduling
+from orrery.sched.planner import Plan, Seen, plan
+from orrery.simulate.loop import VirtualClock, VirtualLoop, run
 from tests.engine.harness import Cloud, in_cloud
+from tests.site import Site
 
 S = VmStatus
 BIG = 'CPU="1" MEMORY="6000"'
@@ -107,3 +117,71 @@ def test_what_a_command_started_carries_its_cause_to_the_end(tmp_path: Path) -> 
         assert found[-1].kind == "vm.running"
 
     in_cloud(tmp_path, story)
+
+
+class Planned:
+    """`Scheduling` on a state alone: what each plan took on, and how far the loop was then."""
+
+    def __init__(self, site: Site, looks: int) -> None:
+        self.site = site
+        self.sizes: list[int] = []
+        self.turns: list[int] = []
+        self.commits: list[int] = []
+        self.lose_first = False
+        self._looks = looks
+        self._turn = 0
+
+    def planner(self, view: View, now: float, *, seen: Seen) -> Plan:
+        made = plan(view, now, seen=seen, looks=self._looks)
+        self.sizes.append(len(made.placements) + len(made.explanations))
+        self.turns.append(self._turn)
+        return made
+
+    async def submit(self, message: Message) -> int | None:
+        assert isinstance(message, ApplyPlan)
+        self.commits.append(len(message.placements) + len(message.explanations))
+        if self.lose_first:
+            self.lose_first = False
+            return None
+        return self.site.do(message)
+
+    async def until_nobody_waits(self, loop: VirtualLoop) -> None:
+        scheduling = Scheduling(self.site.state, self.planner, self.submit, VirtualClock(loop))
+        task = loop.create_task(scheduling.run())
+        vms = self.site.state.vms.values()
+        async with asyncio.timeout(3600):
+            while any(vm.status is S.PENDING and vm.sched_message is None for vm in vms):
+                self._turn += 1
+                await asyncio.sleep(0 if self._turn % 100 else 0.1)
+        task.cancel()
+
+
+def waiting_site(texts: list[str]) -> Site:
+    site = Site()
+    site.host("h1", Capacity(100_000, 100_000))
+    for text in texts:
+        site.vm(f'CPU="0.1" MEMORY="16" {text}')
+    return site
+
+
+def test_planning_lets_the_loop_go_on_between_parts_and_leaves_nobody_out() -> None:
+    texts = [f'SCHED_REQUIREMENTS="ID = {number}"' for number in range(40)]
+    planned = Planned(waiting_site(texts), looks=50)
+    run(planned.until_nobody_waits)
+    assert max(planned.sizes) <= 5
+    assert sum(planned.sizes) == 40
+    assert all(before < after for before, after in pairwise(planned.turns))
+
+
+def test_a_large_plan_is_committed_a_portion_at_a_time() -> None:
+    planned = Planned(waiting_site([""] * 600), looks=100_000)
+    run(planned.until_nobody_waits)
+    assert planned.sizes == [600]
+    assert planned.commits == [256, 256, 88]
+
+
+def test_what_the_engine_refuses_of_a_plan_is_planned_again() -> None:
+    planned = Planned(waiting_site([""]), looks=100)
+    planned.lose_first = True
+    run(planned.until_nobody_waits)
+    assert planned.sizes == [1, 1]
