@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from bench.reference import PLACEMENT_GOAL_S
 from bench.site import FACTS, Site
 from bench.table import Row
+from orrery.core.messages import ApplyPlan
 from orrery.core.template import Template
-from orrery.sched.planner import plan
+from orrery.sched.planner import Seen, plan
 
 SECTION = "Placement: time to decide"
 SIZES = ((1_000, 100), (10_000, 1_000))
@@ -43,9 +44,8 @@ def decide(vms: int, hosts: int, name: str, text: Text) -> Row:
         site.host(f"node{number}", facts)
     for number in range(vms):
         site.vm(text(number))
-    begun = time.perf_counter()
-    made = plan(site.state, site.now)
-    elapsed = time.perf_counter() - begun
+    times, placed = swept(site)
+    elapsed = sum(times)
     goal = PLACEMENT_GOAL_S[vms]
     return Row(
         section=SECTION,
@@ -54,5 +54,23 @@ def decide(vms: int, hosts: int, name: str, text: Text) -> Row:
         per_second=vms / elapsed,
         goal=f"{goal:g} s",
         met=elapsed <= goal,
-        note=f"{len(made.placements):,} placed",
+        note=f"{placed:,} placed in {len(times)} plans, the longest {max(times) * 1000:.0f} ms",
     )
+
+
+def swept(site: Site) -> tuple[list[float], int]:
+    """How long each plan of a sweep takes, and how many VMs they place; each is applied, off the
+    clock, before the next one is made."""
+    times: list[float] = []
+    placed = 0
+    seen: Seen = {}
+    while seen or not times:
+        begun = time.perf_counter()
+        made = plan(site.state, site.now, seen=seen)
+        times.append(time.perf_counter() - begun)
+        seen = made.seen
+        placed += len(made.placements)
+        site.do(
+            ApplyPlan(cause="bench", placements=made.placements, explanations=made.explanations)
+        )
+    return times, placed
