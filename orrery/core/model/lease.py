@@ -4,7 +4,7 @@ The model is that of Haizea (Sotomayor, Keahey, Foster: "Combining Batch Executi
 Virtual Machines", HPDC 2008): the kind of a lease follows from when it is to start.
 """
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ class LeaseKind(Enum):
     """Not before the start, complete by the deadline."""
 
 
-class LeaseStatus(Enum):
+class LeaseStatus(IntEnum):
     """Haizea's states under its numbers; OFFERED is ours."""
 
     NEW = 0

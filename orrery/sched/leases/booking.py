@@ -4,7 +4,7 @@ Mutable and small: a simulated year makes millions of changes to them. What is s
 made of them when it is asked for (`orrery.core.model.lease`).
 """
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 from orrery.core import lease as life
 from orrery.core.model.lease import LeaseKind, LeaseStatus, OperationKind, Terms
@@ -14,7 +14,7 @@ Operation = tuple[OperationKind, int, int]
 """(kind, start, end)"""
 
 
-class Stage(Enum):
+class Stage(IntEnum):
     """How far a run is."""
 
     PLANNED = 0
@@ -204,5 +204,7 @@ class Booking:
 
 def _memory_of(groups: list[Group]) -> tuple[int, ...]:
     """The memory of each node, by the index of the node."""
+    if len(groups) == 1:
+        return (groups[0].memory_mib,) * groups[0].count
     by_node = {node: group.memory_mib for group in groups for node in group.nodes}
     return tuple(by_node[node] for node in sorted(by_node))

@@ -7,9 +7,11 @@ does not fit), one (EASY; Lifka 1995), some, or all (conservative; Mu'alem and F
 import heapq
 from collections.abc import Iterator
 
-from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.booking import Booking, RunPlan
+from orrery.sched.leases.placing import mask_of
 from orrery.sched.leases.queue import Bucket, Key
 from orrery.sched.leases.settings import Backfilling
+from orrery.sched.leases.slottable import FOREVER
 from orrery.sched.leases.soon import reserve, start_soon
 from orrery.sched.leases.timeline import Timeline
 
@@ -86,10 +88,11 @@ def _room(line: Timeline, key: Key, now: int) -> int | None:
 
 def _backfilling(line: Timeline, now: int, budget: int) -> None:
     """The rest of the queue by the order of backfilling, without looking where nothing can fit."""
+    free = _free_now(line, now)
     heads = [
         (bucket.backfill[0][0], key)
         for key, bucket in line.queue.buckets.items()
-        if line.preparation.managed or _room(line, key, now) is not None
+        if key[1] <= free[key[0]]
     ]
     heapq.heapify(heads)
     positions: dict[Key, int] = {}
@@ -116,6 +119,17 @@ def _backfilling(line: Timeline, now: int, budget: int) -> None:
             heapq.heappush(heads, (bucket.backfill[position][0], key))
 
 
+def _free_now(line: Timeline, now: int) -> dict[int, int]:
+    """How many nodes of each shape that is waited for are free now."""
+    at = now + line.settings.lead_s
+    return {
+        shape: line.window(line.table.view(shape), at)[0][1].bit_count()
+        if shape and not line.preparation.managed
+        else FOREVER
+        for shape in {key[0] for key in line.queue.buckets}
+    }
+
+
 def _next_fitting(
     line: Timeline, key: Key, bucket: Bucket, position: int, now: int
 ) -> tuple[int | None, int]:
@@ -137,13 +151,25 @@ def _advance_futures(line: Timeline, now: int) -> None:
     """Capacity became free unexpectedly: may reservations of the queue begin earlier?"""
     for booking in _futures_in_order(line):
         run = booking.run
-        if run is None or run.start <= now:
+        if run is None or run.start <= now or not _could_be_earlier(line, booking, run, now):
             continue
         line.drop(run)
         if start_soon(line, booking, now):
             continue
         if not reserve(line, booking, now):
             line.enqueue(booking)
+
+
+def _could_be_earlier(line: Timeline, booking: Booking, run: RunPlan, now: int) -> bool:
+    """A cheap look: is there a time before its start at which enough would be free for long
+    enough, its own hosts counted as free?"""
+    if line.preparation.managed or len(booking.groups) != 1:
+        return True
+    group = booking.groups[0]
+    view = line.table.view(group.shape)
+    own = view.of_hosts(mask_of(run.hosts))
+    at = now + line.settings.lead_s
+    return line.table.chance_before(view, group.count, line.need(booking), at, run.start, own)
 
 
 def _futures_in_order(line: Timeline) -> Iterator[Booking]:

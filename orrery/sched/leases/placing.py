@@ -46,12 +46,13 @@ def _place_group(
     target = min(until, end)
     preferred = 0
     if booking.hosts is not None:
-        preferred = view.of_hosts(_mask(booking.hosts[node] for node in group.nodes))
+        preferred = view.of_hosts(mask_of(booking.hosts[node] for node in group.nodes))
     hosts = _choose(line, view, window, group.count, target, allowed, preferred)
     return tuple(hosts), until
 
 
-def _mask(hosts: Iterable[int]) -> int:
+def mask_of(hosts: Iterable[int]) -> int:
+    """Bit h for each host h."""
     mask = 0
     for host in hosts:
         mask |= 1 << host

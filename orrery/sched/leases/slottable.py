@@ -253,6 +253,25 @@ class SlotTable:
                 return times[first], mask
         return None
 
+    def chance_before(
+        self, view: ShapeView, count: int, length: int, after: int, before: int, own: int
+    ) -> bool:
+        """Whether `count` nodes could fit for `length` from some time in [after, before), if the
+        bits in `own` were free from `before` on: a necessary condition only."""
+        times, masks = self.times, view.masks
+        for first in range(self.index(after), bisect_left(times, before)):
+            mask = masks[first]
+            if mask.bit_count() < count:
+                continue
+            end = max(times[first], after) + length
+            for index in range(first + 1, bisect_left(times, end)):
+                mask &= masks[index] | own if times[index] >= before else masks[index]
+                if mask.bit_count() < count:
+                    break
+            else:
+                return True
+        return False
+
     # --- changes ----------------------------------------------------------------------------------
 
     def add(self, held: Allocation, start: int, end: int) -> None:
@@ -345,24 +364,26 @@ class SlotTable:
         """
         views = list(self._views.values())
         flips: list[dict[tuple[int, int], int]] = [{} for _ in views]
+        all_times, all_free, now = self._profile_times, self._profile_free, self.times[0]
         for host, amount in held:
-            times, free = self._profile_times[host], self._profile_free[host]
-            if len(times) > 8 and times[4] < self.times[0]:
-                _forget_past(times, free, self.times[0])
+            times, free = all_times[host], all_free[host]
+            if len(times) > 8 and times[4] < now:
+                _forget_past(times, free, now)
             first, last = _split(times, free, start, end)
             delta = sign * amount
             for piece in range(first, last):
                 old = free[piece]
                 new = free[piece] = old + delta
-                until = times[piece + 1]
                 for view, changed in zip(views, flips, strict=True):
                     before, after = view.count(old), view.count(new)
                     if before != after:
                         bits = _between(before, after) << view.offsets[host]
-                        span = (times[piece], until)
+                        span = (times[piece], times[piece + 1])
                         changed[span] = changed.get(span, 0) ^ bits
-            _join(times, free, last)
-            _join(times, free, first)
+            if free[last - 1] == free[last]:
+                del times[last], free[last]
+            if first and free[first - 1] == free[first]:
+                del times[first], free[first]
         for view, changed in zip(views, flips, strict=True):
             self._flip(view.masks, changed)
 
@@ -410,9 +431,3 @@ def _forget_past(times: list[int], free: list[int], now: int) -> None:
     gone = bisect_right(times, now) - 1
     if gone > 0:
         del times[:gone], free[:gone]
-
-
-def _join(times: list[int], free: list[int], index: int) -> None:
-    """Drop a change point at which nothing changes."""
-    if index and free[index - 1] == free[index]:
-        del times[index], free[index]

@@ -100,13 +100,17 @@ class Timeline:
 
     def groups(self, terms: Terms) -> list[Group]:
         """The nodes by demand, the largest demand first."""
+        if len(terms.nodes) == 1:
+            nodes = terms.nodes[0]
+            members = tuple(range(nodes.count))
+            return [Group(self._packed(nodes), nodes.capacity.memory_mib, members)]
         by_shape: dict[int, tuple[int, list[int]]] = {}
         for node, nodes in enumerate(terms.capacities()):
             entry = by_shape.setdefault(self._packed(nodes), (nodes.capacity.memory_mib, []))
             entry[1].append(node)
         return [
-            Group(shape, memory, tuple(members))
-            for shape, (memory, members) in sorted(by_shape.items(), reverse=True)
+            Group(shape, memory, tuple(same))
+            for shape, (memory, same) in sorted(by_shape.items(), reverse=True)
         ]
 
     def held_by(self, booking: Booking, hosts: Sequence[int]) -> Allocation:
