@@ -173,6 +173,8 @@ class Fields:
 
 def shown(value: Value) -> str:
     """As short as a message needs it."""
+    if value is None:
+        return ""
     return value if isinstance(value, str) else repr(value)[:100]
 
 

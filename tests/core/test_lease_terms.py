@@ -89,7 +89,7 @@ def test_recurring_leases_come_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "document: 'None' is no mapping"),
+        ("", "document: '' is no mapping"),
         ("{duration: 1h}", "memory: '' is missing"),
         ("{memory: 1}", "duration: '' is missing"),
         ("{memory: lots, duration: 1h}", "memory: 'lots' is no size"),

@@ -148,6 +148,8 @@ def read_fields(fields: Fields, values: tuple[float, ...]) -> Distribution:
         raise InvalidInput(fields.at("max"), "", "is missing: give min and max, or values")
     low = optional(fields, "min", 0.0)
     high = optional(fields, "max", low)
+    if high < low:
+        raise fields.refuse("max", "is below the min: turn them")
     middle = (len(values) if values else low + high) / 2
     return Distribution(
         shape=read_shape(fields),
@@ -197,8 +199,6 @@ def checked(distribution: Distribution, place: str, least: float) -> Distributio
     lowest = min(distribution.values, default=distribution.least)
     if lowest < least:
         raise InvalidInput(place, f"{lowest:g}", f"is too small: at least {least:g}")
-    if distribution.most < distribution.least:
-        raise InvalidInput(place, f"{distribution.most:g}", "is a max below the min: turn them")
     return distribution
 
 

@@ -67,7 +67,7 @@ def read_lwf(data: bytes, *, honour_preemptible: bool = True) -> Workload:
     )
 
 
-def read_site(data: bytes) -> Site:
+def read_lwf_site(data: bytes) -> Site:
     """A site of its own, or that of a workload.
 
     Raises:

@@ -15,8 +15,7 @@ from orrery.core.documents import read_yaml
 from orrery.core.errors import InvalidInput
 from orrery.sched.leases.site import Site
 from orrery.simulate.leases.workload.annotations import Annotations, read_annotations
-from orrery.simulate.leases.workload.lwf import lwf_text, read_lwf
-from orrery.simulate.leases.workload.lwf import read_site as read_lwf_site
+from orrery.simulate.leases.workload.lwf import lwf_text, read_lwf, read_lwf_site
 from orrery.simulate.leases.workload.model import Workload
 from orrery.simulate.leases.workload.sites import (
     RESOURCES,

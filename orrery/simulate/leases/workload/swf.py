@@ -258,13 +258,22 @@ def job_line(arrival: Arrival, extras: dict[str, str], options: SwfOptions) -> s
     terms = arrival.terms
     processors = terms.node_count * options.processors_per_node
     duration = round(terms.duration)
-    real = duration if arrival.real_duration is None else arrival.real_duration
+    real = run_of(arrival, extras)
     memory = max(nodes.capacity.memory_mib for nodes in terms.nodes)
     fields = [arrival.lease_id, arrival.at, extra(extras, "SWF_waittime"), real, processors]
     fields += [extra(extras, "SWF_avgcputime"), -1, processors, duration, memory * 1024, 1]
     fields += [arrival.user, extra(extras, "SWF_group"), extra(extras, "SWF_execnumber")]
     fields += [extra(extras, "SWF_queue"), -1, -1, -1]
     return " ".join(map(str, fields))
+
+
+def run_of(arrival: Arrival, extras: dict[str, str]) -> int | str:
+    """What was cut off at the requested time, or was unknown, is so again."""
+    if arrival.real_duration is not None:
+        return arrival.real_duration
+    duration = round(arrival.terms.duration)
+    logged = extra(extras, "SWF_runtime")
+    return logged if "SWF_runtime" in extras and not 0 <= float(logged) < duration else duration
 
 
 def extra(extras: dict[str, str], name: str) -> str:

@@ -24,7 +24,7 @@ from random import Random
 import yaml
 from msgspec.structs import replace
 
-from orrery.core.documents import Fields, Value, read_yaml
+from orrery.core.documents import Fields, Value, read_yaml, scalar
 from orrery.core.errors import InvalidInput
 from orrery.core.lease_terms import (
     LEASES_MAX,
@@ -162,11 +162,19 @@ def yaml_text(workload: Workload) -> str:
     if workload.attributes:
         document["attributes"] = dict(workload.attributes)
     document["leases"] = [lease_document(arrival) for arrival in workload.arrivals]
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(
-        document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, indent=2
-    )
-    return str(text)
+    return str(yaml.dump(document, Dumper=DUMPER, sort_keys=False, allow_unicode=True, width=100))
+
+
+DUMPER = type("Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
+
+
+def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """The library quotes what it would read as no text; our reading differs from its own."""
+    style = None if scalar(text, plain=True) == text else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+yaml.add_representer(str, represent_text, Dumper=DUMPER)
 
 
 def host_documents(site: Site) -> Iterator[Value]:
