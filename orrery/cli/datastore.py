@@ -10,9 +10,11 @@ from orrery.cli.group import verbs_of
 from orrery.cli.measures import size_mib
 from orrery.cli.noun import Noun, connected, resolve_one
 from orrery.cli.sheet import (
+    clusters,
     common_columns,
     field,
     heading,
+    opening,
     permissions,
     template_section,
     text_of,
@@ -37,7 +39,7 @@ COLUMNS = (
     *common_columns(),
     Column("SIZE", lambda one: space("TOTAL_MB", one), "Space in all", right=True),
     Column("AVAIL", available, "Free part of it", right=True),
-    Column("CLUSTERS", lambda one: ",".join(map(str, tree.ids(one, "CLUSTERS"))), "Clusters"),
+    Column("CLUSTERS", clusters, "Clusters"),
     Column("IMAGES", lambda one: str(len(tree.ids(one, "IMAGES"))), "Images in it", right=True),
     Column(
         "TYPE",
@@ -52,12 +54,8 @@ COLUMNS = (
 
 def sheet(store: Element) -> list[str]:
     return [
-        heading(f"DATASTORE {tree.value(store, 'ID')} INFORMATION"),
-        field("ID", tree.value(store, "ID")),
-        field("NAME", tree.value(store, "NAME")),
-        field("USER", tree.value(store, "UNAME")),
-        field("GROUP", tree.value(store, "GNAME")),
-        field("CLUSTERS", ", ".join(map(str, tree.ids(store, "CLUSTERS")))),
+        *opening("DATASTORE", store),
+        field("CLUSTERS", clusters(store)),
         field("TYPE", states.nth(states.DATASTORE_TYPES, tree.number(store, "TYPE"))),
         field("DS_MAD", tree.value(store, "DS_MAD")),
         field("TM_MAD", tree.value(store, "TM_MAD")),

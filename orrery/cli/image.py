@@ -15,7 +15,7 @@ from orrery.cli.noun import Noun, connected, resolve_one
 from orrery.cli.sheet import (
     common_columns,
     field,
-    heading,
+    opening,
     permissions,
     template_section,
     text_of,
@@ -58,11 +58,7 @@ COLUMNS = (
 
 def sheet(image: Element) -> list[str]:
     return [
-        heading(f"IMAGE {tree.value(image, 'ID')} INFORMATION"),
-        field("ID", tree.value(image, "ID")),
-        field("NAME", tree.value(image, "NAME")),
-        field("USER", tree.value(image, "UNAME")),
-        field("GROUP", tree.value(image, "GNAME")),
+        *opening("IMAGE", image),
         field("DATASTORE", tree.value(image, "DATASTORE")),
         field("TYPE", states.nth(states.IMAGE_TYPES, tree.number(image, "TYPE"))),
         field("REGISTER TIME", moment(tree.number(image, "REGTIME"))),

@@ -10,9 +10,11 @@ from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.noun import Noun, connected, for_each, resolve, resolve_one
 from orrery.cli.sheet import (
+    clusters,
     common_columns,
     field,
     heading,
+    opening,
     permissions,
     template_section,
     text_of,
@@ -28,7 +30,7 @@ def size(network: Element) -> str:
 
 COLUMNS = (
     *common_columns(),
-    Column("CLUSTERS", lambda one: ",".join(map(str, tree.ids(one, "CLUSTERS"))), "Clusters"),
+    Column("CLUSTERS", clusters, "Clusters"),
     Column("BRIDGE", text_of("BRIDGE"), "Bridge on the hosts"),
     Column(
         "STAT",
@@ -43,12 +45,8 @@ COLUMNS = (
 
 def sheet(network: Element) -> list[str]:
     return [
-        heading(f"VIRTUAL NETWORK {tree.value(network, 'ID')} INFORMATION"),
-        field("ID", tree.value(network, "ID")),
-        field("NAME", tree.value(network, "NAME")),
-        field("USER", tree.value(network, "UNAME")),
-        field("GROUP", tree.value(network, "GNAME")),
-        field("CLUSTERS", ", ".join(map(str, tree.ids(network, "CLUSTERS")))),
+        *opening("VIRTUAL NETWORK", network),
+        field("CLUSTERS", clusters(network)),
         field("STATE", states.nth(states.NETWORK_STATES, tree.number(network, "STATE"))),
         field("BRIDGE", tree.value(network, "BRIDGE")),
         field("VN_MAD", tree.value(network, "VN_MAD")),

@@ -8,7 +8,7 @@ from orrery.cli import pools, tree
 from orrery.cli.client import Client
 from orrery.cli.group import verbs_of
 from orrery.cli.noun import Noun, connected
-from orrery.cli.sheet import common_columns, field, heading, permissions, text_of
+from orrery.cli.sheet import common_columns, field, heading, opening, permissions, text_of
 from orrery.cli.table import Column
 from orrery.cli.text_input import read_template
 from orrery.cli.verbs import chmod, chown, deleting, listing, renaming, showing, updating
@@ -30,11 +30,7 @@ COLUMNS = (
 
 def sheet(group: Element) -> list[str]:
     return [
-        heading(f"SECURITY GROUP {tree.value(group, 'ID')} INFORMATION"),
-        field("ID", tree.value(group, "ID")),
-        field("NAME", tree.value(group, "NAME")),
-        field("USER", tree.value(group, "UNAME")),
-        field("GROUP", tree.value(group, "GNAME")),
+        *opening("SECURITY GROUP", group),
         field("DESCRIPTION", tree.value(group, "TEMPLATE/DESCRIPTION") or "-"),
         *permissions(group),
         *rules(group),

@@ -15,6 +15,23 @@ def field(name: str, text: str) -> str:
     return f"{name:<20}: {text}"
 
 
+def opening(title: str, element: Element) -> list[str]:
+    """How the sheet of every owned object begins."""
+    number = tree.value(element, "ID")
+    return [
+        heading(f"{title} {number} INFORMATION"),
+        field("ID", number),
+        field("NAME", tree.value(element, "NAME")),
+        field("USER", tree.value(element, "UNAME")),
+        field("GROUP", tree.value(element, "GNAME")),
+    ]
+
+
+def clusters(element: Element) -> str:
+    """The clusters it belongs to, in a column as on a sheet."""
+    return ",".join(map(str, tree.ids(element, "CLUSTERS")))
+
+
 def template_section(element: Element, tag: str, title: str) -> list[str]:
     """The free part of an object, when there is any."""
     found = element.find(tag)

@@ -14,7 +14,7 @@ from orrery.cli.noun import Noun, connected, for_each, resolve_one
 from orrery.cli.sheet import (
     common_columns,
     field,
-    heading,
+    opening,
     permissions,
     template_section,
 )
@@ -32,11 +32,7 @@ COLUMNS = (
 
 def sheet(template: Element) -> list[str]:
     return [
-        heading(f"TEMPLATE {tree.value(template, 'ID')} INFORMATION"),
-        field("ID", tree.value(template, "ID")),
-        field("NAME", tree.value(template, "NAME")),
-        field("USER", tree.value(template, "UNAME")),
-        field("GROUP", tree.value(template, "GNAME")),
+        *opening("TEMPLATE", template),
         field("REGISTER TIME", moment(tree.number(template, "REGTIME"))),
         *permissions(template),
         *template_section(template, "TEMPLATE", "TEMPLATE CONTENTS"),

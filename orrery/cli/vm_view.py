@@ -10,6 +10,7 @@ from orrery.cli.sheet import (
     common_columns,
     field,
     heading,
+    opening,
     permissions,
     template_section,
     text_of,
@@ -96,11 +97,7 @@ def sheet(vm: Element) -> list[str]:
 
 def facts(vm: Element) -> list[str]:
     lines = [
-        heading(f"VIRTUAL MACHINE {tree.value(vm, 'ID')} INFORMATION"),
-        field("ID", tree.value(vm, "ID")),
-        field("NAME", tree.value(vm, "NAME")),
-        field("USER", tree.value(vm, "UNAME")),
-        field("GROUP", tree.value(vm, "GNAME")),
+        *opening("VIRTUAL MACHINE", vm),
         field("STATE", states.nth(states.VM_STATES, tree.number(vm, "STATE"))),
         field("LCM_STATE", states.nth(states.LCM_STATES, tree.number(vm, "LCM_STATE"))),
         field("HOST", host_of(vm) or "-"),
