@@ -19,23 +19,27 @@ TRANSITIONS: dict[S, frozenset[S]] = {
     S.SCHEDULED: frozenset({S.PREPARING, S.READY, S.QUEUED, S.PENDING}),
     S.PREPARING: frozenset({S.READY, S.QUEUED, S.PENDING}),
     S.READY: frozenset({S.ACTIVE, S.PREPARING, S.SCHEDULED, S.QUEUED, S.PENDING}),
-    S.ACTIVE: frozenset({S.SUSPENDING, S.QUEUED, S.DONE}),
-    S.SUSPENDING: frozenset({S.SUSPENDED_PENDING, S.ACTIVE, S.QUEUED, S.DONE}),
+    S.ACTIVE: frozenset({S.SUSPENDING, S.QUEUED, S.PENDING, S.DONE}),
+    S.SUSPENDING: frozenset({S.SUSPENDED_PENDING, S.ACTIVE, S.QUEUED, S.PENDING, S.DONE}),
     S.SUSPENDED_PENDING: frozenset({S.SUSPENDED_QUEUED, S.SUSPENDED_SCHEDULED}),
-    S.SUSPENDED_QUEUED: frozenset({S.SUSPENDED_SCHEDULED, S.QUEUED}),
+    S.SUSPENDED_QUEUED: frozenset({S.SUSPENDED_SCHEDULED, S.QUEUED, S.PENDING}),
     S.SUSPENDED_SCHEDULED: frozenset(
-        {S.SUSPENDED_QUEUED, S.SUSPENDED_PENDING, S.MIGRATING, S.RESUMING, S.QUEUED}
+        {S.SUSPENDED_QUEUED, S.SUSPENDED_PENDING, S.MIGRATING, S.RESUMING, S.QUEUED, S.PENDING}
     ),
-    S.MIGRATING: frozenset({S.SUSPENDED_SCHEDULED, S.SUSPENDED_QUEUED, S.RESUMING}),
-    S.RESUMING: frozenset({S.RESUMED_READY, S.SUSPENDED_QUEUED, S.QUEUED}),
-    S.RESUMED_READY: frozenset({S.ACTIVE, S.SUSPENDED_QUEUED, S.QUEUED}),
+    S.MIGRATING: frozenset(
+        {S.SUSPENDED_SCHEDULED, S.SUSPENDED_QUEUED, S.RESUMING, S.QUEUED, S.PENDING}
+    ),
+    S.RESUMING: frozenset({S.RESUMED_READY, S.SUSPENDED_QUEUED, S.QUEUED, S.PENDING}),
+    S.RESUMED_READY: frozenset({S.ACTIVE, S.SUSPENDED_QUEUED, S.QUEUED, S.PENDING}),
     S.REJECTED: frozenset(),
     S.CANCELLED: frozenset(),
     S.DONE: frozenset(),
     S.FAILED: frozenset(),
     S.REJECTED_BY_USER: frozenset(),
 }
-"""What may follow, without the two that may always follow (`ALWAYS`)."""
+"""What may follow, without the two that may always follow (`ALWAYS`).
+
+PENDING and QUEUED follow where a plan is void, as when a host is lost: it is planned again."""
 
 ALLOWED: dict[S, frozenset[S]] = {
     status: following if status.final else following | ALWAYS

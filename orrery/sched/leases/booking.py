@@ -123,6 +123,7 @@ class Booking:
 
     __slots__ = (
         "deadline",
+        "divisible",
         "duration",
         "ended",
         "first_start",
@@ -169,6 +170,8 @@ class Booking:
         self.duration = int(terms.duration)
         self.remaining = self.duration
         self.preemptible = terms.may_be_preempted
+        self.divisible = self.kind is LeaseKind.DEADLINE and terms.preemptible is not False
+        """Its work may be done in several runs though nobody may take its hosts."""
         self.status = LeaseStatus.NEW
         self.run: RunPlan | None = None
         """The present run, or the next one."""

@@ -7,33 +7,19 @@ that an operation has ended: the plan itself (`automatic`), or whoever carries i
 
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
-from orrery.sched.leases.booking import Booking, Stage
+from orrery.sched.leases import actual, asking, changes, losses
+from orrery.sched.leases.answer import Answer, Offer
+from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle
+from orrery.sched.leases.deadline import plan_by_deadline
 from orrery.sched.leases.exact import reserve_exactly
 from orrery.sched.leases.policies.order import ORDERS
 from orrery.sched.leases.progress import finish_early, progress
 from orrery.sched.leases.settings import Backfilling, Settings
-from orrery.sched.leases.site import Site
+from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.soon import accept, immediate, start_soon
 from orrery.sched.leases.timeline import Step, Timeline
-
-
-class Answer(Struct, frozen=True):
-    """What became of a request."""
-
-    status: LeaseStatus
-    reason: str | None = None
-    start: int | None = None
-    """When its VMs are planned to run."""
-    end: int | None = None
-    price: float | None = None
-
-    @property
-    def accepted(self) -> bool:
-        return not self.status.final
 
 
 class Calendar:
@@ -43,7 +29,7 @@ class Calendar:
         self, site: Site, settings: Settings, start: int = 0, *, automatic: bool = True
     ) -> None:
         self.line = Timeline(site, settings, start)
-        self.automatic = automatic
+        self.line.automatic = automatic
         self._dirty = False
 
     @property
@@ -71,24 +57,13 @@ class Calendar:
         line.bookings[lease_id] = booking
         booking.become(LeaseStatus.PENDING)
         line.changed.add(lease_id)
-        reason = self._never_fits(booking)
+        reason = asking.never_fits(line, booking)
         if reason is None:
             reason = PLANNERS[booking.kind](self, booking, now)
         if reason is not None:
             booking.reason = reason
             booking.become(LeaseStatus.REJECTED)
         return self.answer(booking)
-
-    def _never_fits(self, booking: Booking) -> str | None:
-        """Why even the empty site could not take it."""
-        unknown = self.line.unknown_resources(booking.terms)
-        if unknown:
-            return f"no host offers {', '.join(unknown)}"
-        for group in booking.groups:
-            room = self.line.table.view(group.shape).full.bit_count()
-            if room < group.count:
-                return f"it asks for {group.count} nodes; the whole site has room for {room} such"
-        return None
 
     def _best_effort(self, booking: Booking, now: int) -> str | None:
         """Into the queue; at once tried when nothing else is to be looked at."""
@@ -110,6 +85,11 @@ class Calendar:
         self._dirty = self._dirty or reason is None
         return reason
 
+    def _by_deadline(self, booking: Booking, now: int) -> str | None:
+        reason = plan_by_deadline(self.line, booking, now)
+        self._dirty = self._dirty or reason is None
+        return reason
+
     def _immediate(self, booking: Booking, now: int) -> str | None:
         run = immediate(self.line, booking, now)
         if run is None:
@@ -117,11 +97,103 @@ class Calendar:
         accept(self.line, booking, run)
         return None
 
-    def answer(self, booking: Booking) -> Answer:
-        run = booking.run
-        start = None if run is None else run.vm_start
-        end = None if run is None else booking.runs[-1].vm_end
-        return Answer(booking.status, booking.reason, start, end, booking.price)
+    def answer(self, booking: Booking, reason: str | None = None) -> Answer:
+        """How a lease stands; with a reason, why a change to it was refused."""
+        ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
+        start = ahead[0].vm_start if ahead else None
+        end = ahead[-1].vm_end if ahead else None
+        refused = None if reason is None else False
+        why = booking.reason if reason is None else reason
+        return Answer(booking.status, why, start, end, booking.price, refused is None)
+
+    # --- changes ----------------------------------------------------------------------------------
+
+    def cancel(self, lease_id: int, now: int) -> None:
+        """End a lease in whatever status; nothing happens when it is over already."""
+        self._withdraw(lease_id, LeaseStatus.CANCELLED, None, now)
+
+    def fail(self, lease_id: int, reason: str, now: int) -> None:
+        """Its plan cannot be carried out."""
+        self._withdraw(lease_id, LeaseStatus.FAILED, reason, now)
+
+    def _withdraw(self, lease_id: int, status: LeaseStatus, reason: str | None, now: int) -> None:
+        booking = self.line.bookings[lease_id]
+        if booking.status.final:
+            return
+        self.line.table.trim(now)
+        if reason is not None:
+            booking.reason = reason
+        changes.withdraw(self.line, booking, status, now)
+        actual.retry_waiting(self.line)
+
+    def extend(self, lease_id: int, seconds: int, now: int) -> Answer:
+        """Make a lease longer."""
+        return self._change(lease_id, now, lambda b: changes.set_length(self.line, b, seconds, now))
+
+    def shorten(self, lease_id: int, seconds: int, now: int) -> Answer:
+        """Make a lease shorter."""
+        return self._change(
+            lease_id, now, lambda b: changes.set_length(self.line, b, -seconds, now)
+        )
+
+    def move(self, lease_id: int, start: int, now: int) -> Answer:
+        """Plan a lease that has not begun at another time."""
+        return self._change(lease_id, now, lambda b: changes.move(self.line, b, start, now))
+
+    def _change(self, lease_id: int, now: int, change: Callable[[Booking], str | None]) -> Answer:
+        self.line.table.trim(now)
+        booking = self.line.bookings[lease_id]
+        if booking.status.final:
+            return self.answer(booking, f"it is {booking.status.name}")
+        reason = change(booking)
+        self._dirty = True
+        return self.answer(booking, reason)
+
+    def prioritise(self, lease_id: int, priority: int, now: int) -> None:
+        """Another priority in the queue: higher goes first."""
+        self.line.table.trim(now)
+        changes.prioritise(self.line, self.line.bookings[lease_id], priority, now)
+        self._dirty = True
+
+    def use(self, settings: Settings) -> None:
+        """Go on with other settings: what is planned already stays."""
+        self.line.settings = settings
+
+    # --- hosts ------------------------------------------------------------------------------------
+
+    def host_lost(self, host_id: int, now: int) -> None:
+        """A host is gone with what runs on it: its leases are moved, wait again, or fail."""
+        self.line.table.trim(now)
+        losses.lose(self.line, self.line.index_of[host_id], now)
+
+    def host_back(self, host_id: int, now: int) -> None:
+        """A host that was lost takes leases again."""
+        self.line.table.trim(now)
+        losses.come_back(self.line, self.line.index_of[host_id], now)
+
+    def host_added(self, host: SiteHost, now: int) -> None:
+        """A host that is new, or was never told of."""
+        self.line.table.trim(now)
+        self.line.add_host(host)
+        self.line.gain = True
+
+    def host_changed(self, host: SiteHost, now: int) -> None:
+        """A host offers another amount to leases from now on."""
+        self.line.table.trim(now)
+        line = self.line
+        losses.change_offer(line, line.index_of[host.id], line.offered(host), now)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def when(self, terms: Terms, now: int, user: int = 0) -> Answer:
+        """What would become of a request, without making it."""
+        self.line.table.trim(now)
+        return asking.when(self.line, terms, now, user)
+
+    def alternatives(self, terms: Terms, now: int, user: int = 0) -> list[Offer]:
+        """What could be had instead of a request that is refused, nearest first."""
+        self.line.table.trim(now)
+        return asking.alternatives(self.line, terms, now, user)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -132,7 +204,7 @@ class Calendar:
         while True:
             run = line.due(now)
             if run is not None:
-                progress(line, run, now)
+                self._go_on(run, now)
                 self._dirty = self._dirty or run.stage in SHIFTS
             elif self._dirty or line.gain:
                 self._dirty = False
@@ -142,9 +214,23 @@ class Calendar:
         steps, line.steps = line.steps, []
         return steps
 
+    def _go_on(self, run: RunPlan, now: int) -> None:
+        line = self.line
+        if line.automatic or run.stage is Stage.RUNNING:
+            progress(line, run, now)
+        elif run.stage is Stage.ENDING:
+            actual.overdue(line, run, now)
+        elif run.stage is Stage.PLANNED:
+            if actual.is_blocked(line, run):
+                actual.wait(line, run)
+            else:
+                progress(line, run, now)
+
     def next_time(self) -> int | None:
         """When `advance` has something to do again."""
         return self.line.next_time()
+
+    # --- what happened ----------------------------------------------------------------------------
 
     def finish(self, lease_id: int, now: int) -> None:
         """The VMs of a running lease ended by themselves."""
@@ -152,6 +238,32 @@ class Calendar:
         assert run is not None and run.stage is Stage.RUNNING
         finish_early(self.line, run, now)
         self._dirty = True
+
+    def started(self, lease_id: int, now: int) -> None:
+        """The VMs of a lease have booted."""
+        self._happened(lease_id, Stage.PREPARING, actual.up, now)
+
+    def resumed(self, lease_id: int, now: int) -> None:
+        """The VMs of a lease are back in memory."""
+        self._happened(lease_id, Stage.PREPARING, actual.up, now)
+
+    def suspended(self, lease_id: int, now: int) -> None:
+        """The memory of the VMs of a lease is on disk."""
+        self._happened(lease_id, Stage.ENDING, actual.down, now)
+
+    def stopped(self, lease_id: int, now: int) -> None:
+        """The VMs of a lease are gone."""
+        self._happened(lease_id, Stage.ENDING, actual.down, now)
+
+    def _happened(
+        self, lease_id: int, stage: Stage, what: Callable[[Timeline, RunPlan, int], None], now: int
+    ) -> None:
+        """Told twice, or too late, it changes nothing."""
+        self.line.table.trim(now)
+        run = self.line.bookings[lease_id].run
+        if run is not None and run.stage is stage:
+            what(self.line, run, now)
+            self._dirty = True
 
 
 SHIFTS = frozenset({Stage.OVER, Stage.PREPARING, Stage.RUNNING})
@@ -162,4 +274,5 @@ PLANNERS: dict[LeaseKind, Callable[[Calendar, Booking, int], str | None]] = {
     LeaseKind.BEST_EFFORT: Calendar._best_effort,
     LeaseKind.RESERVATION: Calendar._reservation,
     LeaseKind.IMMEDIATE: Calendar._immediate,
+    LeaseKind.DEADLINE: Calendar._by_deadline,
 }

@@ -1,53 +1,68 @@
 """At exactly the time that was asked for: reservations, by preemption where that is needed."""
 
+from msgspec import Struct
+
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
-from orrery.sched.leases.placing import Place, length, place
+from orrery.sched.leases.placing import length, place
 from orrery.sched.leases.preempt import Room, candidates, give_way
 from orrery.sched.leases.soon import accept
 from orrery.sched.leases.timeline import Timeline
 
 
+class Opening(Struct, frozen=True):
+    """Hosts for a whole run from `at` on, and the runs that have to give way for it."""
+
+    hosts: tuple[int, ...]
+    at: int
+    end: int
+    giving_way: tuple[RunPlan, ...] = ()
+
+
 def reserve_exactly(line: Timeline, booking: Booking, start: int, now: int) -> str | None:
     """Plan its whole run with the VMs up at `start`; why not, when it cannot be."""
-    settings = line.settings
-    at = start - settings.boot_s
-    if at < now + settings.lead_s:
-        earliest = now + settings.lead_s + settings.boot_s
-        return f"it cannot begin before {earliest}: VMs need {settings.boot_s} s to start"
-    if line.preparation.managed and not _reachable(line, booking, at, now):
-        return "its image cannot be on enough hosts by then"
+    opening = find_exactly(line, booking, start, now)
+    if isinstance(opening, str):
+        return opening
+    return take(line, booking, opening, now)
+
+
+def find_exactly(line: Timeline, booking: Booking, start: int, now: int) -> Opening | str:
+    """Where its whole run could be with the VMs up at `start`, or why nowhere; changes nothing."""
+    at = start - booting_s(line, booking)
+    earliest = now + line.settings.lead_s
+    if at < earliest:
+        return f"it would have to begin {earliest - at} s ago: its VMs need time to start"
+    if line.preparation.managed and line.preparation.ready(booking, now)[0][0] > at:
+        return "its image cannot be on any host by then"
     end = at + length(line, booking)
     found = place(line, booking, at, None)
     if found is not None and found[1] >= end:
-        return _planned(line, booking, found, at, start, end, now)
-    return _by_preemption(line, booking, at, start, end, now)
+        return Opening(found[0], at, end)
+    return _by_preemption(line, booking, at, end, now)
 
 
-def _reachable(line: Timeline, booking: Booking, at: int, now: int) -> bool:
-    return line.preparation.ready(booking, now)[0][0] <= at
+def booting_s(line: Timeline, booking: Booking) -> int:
+    """Seconds from the start of its run to that of its VMs."""
+    if booking.hosts is None:
+        return line.settings.boot_s
+    return line.resume_s(booking, booking.hosts)
 
 
-def _by_preemption(
-    line: Timeline, booking: Booking, at: int, start: int, end: int, now: int
-) -> str | None:
+def _by_preemption(line: Timeline, booking: Booking, at: int, end: int, now: int) -> Opening | str:
     room = Room(line, at, end)
     try:
-        found = _make_room(line, booking, room, at, end, now)
+        hosts = _make_room(line, booking, room, at, end, now)
         giving_way = room.taken
     finally:
         room.close()
-    if found is None:
-        return f"not enough is free from {start} to {end}, nor can enough leases give way"
-    if not line.preparation.book(booking, found[0], at, now):
-        return "its image cannot be on the hosts by then"
-    for run in giving_way:
-        give_way(line, run, at, now)
-    return _planned(line, booking, found, at, start, end, now, prepared=True)
+    if hosts is None:
+        return "not enough is free at that time, nor can enough leases give way"
+    return Opening(hosts, at, end, tuple(giving_way))
 
 
 def _make_room(
     line: Timeline, booking: Booking, room: Room, at: int, end: int, now: int
-) -> Place | None:
+) -> tuple[int, ...] | None:
     """Take one lease after another until all nodes fit; then spare those not needed after all."""
     for _, run in candidates(line, booking, at, end, now):
         room.take(run)
@@ -59,7 +74,8 @@ def _make_room(
         room.give_back(run)
         if not _fits(line, booking, room, at, end):
             room.take(run)
-    return place(line, booking, at, None)
+    found = place(line, booking, at, None)
+    return None if found is None else found[0]
 
 
 def _fits(line: Timeline, booking: Booking, room: Room, at: int, end: int) -> bool:
@@ -71,22 +87,23 @@ def _fits(line: Timeline, booking: Booking, room: Room, at: int, end: int) -> bo
     return found is not None and found[1] >= end
 
 
-def _planned(
-    line: Timeline,
-    booking: Booking,
-    found: Place,
-    at: int,
-    start: int,
-    end: int,
-    now: int,
-    *,
-    prepared: bool = False,
-) -> str | None:
-    hosts = found[0]
-    if not prepared and not line.preparation.book(booking, hosts, at, now):
+def take(line: Timeline, booking: Booking, opening: Opening, now: int) -> str | None:
+    """Plan the run; who is in its way gives way."""
+    if not line.preparation.book(booking, opening.hosts, opening.at, now):
         return "its image cannot be on the hosts by then"
-    vm_end = start + booking.remaining
-    held = line.held_by(booking, hosts)
-    run = RunPlan(booking, hosts, held, at, start, vm_end, end, Ending.COMPLETE, resumes=False)
+    for run in opening.giving_way:
+        give_way(line, run, opening.at, now)
+    start = opening.at + booting_s(line, booking)
+    run = RunPlan(
+        booking,
+        opening.hosts,
+        line.held_by(booking, opening.hosts),
+        opening.at,
+        start,
+        start + booking.remaining,
+        opening.end,
+        Ending.COMPLETE,
+        resumes=booking.hosts is not None,
+    )
     accept(line, booking, run)
     return None

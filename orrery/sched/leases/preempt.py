@@ -103,6 +103,25 @@ def _drop(line: Timeline, run: RunPlan, now: int) -> None:
     back_to_queue(line, booking, now)
 
 
+def in_the_way(
+    line: Timeline, run: RunPlan, start: int, end: int, now: int
+) -> list[RunPlan] | None:
+    """The runs that would have to give way for a run to keep its hosts in [start, end); None when
+    one of them cannot."""
+    hosts = {host for host, _ in run.held}
+    able = {id(other): other for _, other in candidates(line, run.booking, start, end, now)}
+    room = Room(line, start, end)
+    try:
+        for other in able.values():
+            if not hosts.isdisjoint(host for host, _ in other.held):
+                room.take(other)
+        free = all(line.table.free_until(host, held, start) >= end for host, held in run.held)
+        taken = room.taken
+    finally:
+        room.close()
+    return taken if free else None
+
+
 class Room:
     """What is free in [start, end) for one lease as others give way, one after another.
 

@@ -100,10 +100,18 @@ NEXT = {
 
 def progress(line: Timeline, run: RunPlan, now: int) -> None:
     """Through all stages that are due by now; back on the agenda for the next one."""
-    while run.stage is not Stage.OVER and run.next_time <= now:
+    while run.stage is not Stage.OVER and run.next_time <= now and _may_go_on(line, run):
         NEXT[run.stage](line, run, now)
     if run.stage is not Stage.OVER:
         line.put_on_agenda(run)
+
+
+def _may_go_on(line: Timeline, run: RunPlan) -> bool:
+    """Operations end when planned, or when they are said to have ended."""
+    return line.automatic or run.confirmed or run.stage not in OPERATING
+
+
+OPERATING = frozenset({Stage.PREPARING, Stage.ENDING})
 
 
 def finish_early(line: Timeline, run: RunPlan, now: int) -> None:

@@ -192,12 +192,11 @@ class SlotTable:
                 return times[later]
         return FOREVER
 
-    def least_free(self, host: int, start: int, end: int) -> tuple[int, ...]:
+    def least_free(self, host: int, start: int, end: int, fields: int) -> tuple[int, ...]:
         """The smallest free amount of each resource on a host at any time in [start, end)."""
         times = self._profile_times[host]
         first = max(0, bisect_right(times, start) - 1)
         last = max(first + 1, bisect_left(times, end))
-        fields = max(c.bit_length() for c in self.capacities) // FIELD_BITS + 1
         pieces = [unpack(free, fields) for free in self._profile_free[host][first:last]]
         return tuple(min(amounts) for amounts in zip(*pieces, strict=True))
 
@@ -324,6 +323,18 @@ class SlotTable:
             added = view.full ^ before
             view.masks = [mask | added for mask in view.masks]
         return len(self.capacities) - 1
+
+    def raise_capacity(self, host: int, capacity: int) -> None:
+        """A host has at least so much of each resource from now on."""
+        before = self.capacities[host]
+        fields = max(before.bit_length(), capacity.bit_length()) // FIELD_BITS + 1
+        both = zip(unpack(before, fields), unpack(capacity, fields), strict=True)
+        whole = pack(max(amounts) for amounts in both)
+        if whole == before:
+            return
+        self.capacities[host] = whole
+        self._profile_free[host] = [free + whole - before for free in self._profile_free[host]]
+        self._views.clear()  # their bits have other places now
 
     def _edge(self, time: int) -> None:
         edges = self._edges

@@ -24,14 +24,14 @@ from orrery.sched.leases.slottable import (
     SlotTable,
     Window,
     pack,
+    unpack,
 )
+
+FIXED_RESOURCES = 3
+"""CPU, memory and disk: the first fields of a packed capacity."""
 
 PRIORITY = {Stage.ENDING: 0, Stage.RUNNING: 1, Stage.PREPARING: 2, Stage.PLANNED: 3}
 """At one moment what ends comes before what begins."""
-
-
-SUSPENDABLE = frozenset({LeaseKind.BEST_EFFORT, LeaseKind.DEADLINE})
-"""Kinds whose work may be done in several runs."""
 
 
 class StepKind(Enum):
@@ -74,12 +74,22 @@ class Timeline:
         """Bookings with a run that holds hosts now or later."""
         self.steps: list[Step] = []
         self.changed: set[int] = set()
+        self.automatic = True
+        """Operations end when planned; otherwise when whoever carries them out says so."""
+        self.overdue: dict[int, RunPlan] = {}
+        """Runs whose end is past though their VMs have not gone."""
+        self.waiting: list[RunPlan] = []
+        """Runs that should have begun, on hosts that are overdue."""
         self.gain = False
         """Capacity became free that no plan counted on."""
         self.version = 0
         """Grows with each change of the slot table."""
         self._agenda: list[tuple[int, int, int, RunPlan]] = []
         self._sequence = 0
+        self._blocked: set[int] = set()
+        self._offers: dict[int, int] = {}
+        self._held_back: dict[int, int] = {}
+        """What of each host no plan may use, packed."""
         self._window_of: dict[ShapeView, tuple[int, int, Window]] = {}
 
     # --- capacity ---------------------------------------------------------------------------------
@@ -138,6 +148,55 @@ class Timeline:
         found = self.table.window(view, now)
         self._window_of[view] = (self.version, now, found)
         return found
+
+    # --- hosts ------------------------------------------------------------------------------------
+
+    def add_host(self, host: SiteHost) -> None:
+        """A host that is new."""
+        self.hosts.append(host)
+        self.index_of[host.id] = self.table.add_host(self._capacity(host))
+        self.version += 1
+
+    def offered(self, host: SiteHost) -> int:
+        """What a host offers, packed."""
+        return self._capacity(host)
+
+    def offer(self, host: int, capacity: int, now: int) -> None:
+        """From now on a host offers another capacity; what is held already stays held."""
+        self.table.raise_capacity(host, capacity)
+        self._offers[host] = capacity
+        if host not in self._blocked:
+            self._hold_back(host, self.table.capacities[host], capacity, now)
+
+    def block(self, host: int, now: int) -> None:
+        """Nothing can be planned on a host from now on."""
+        self._blocked.add(host)
+        self._hold_back(host, self.table.capacities[host], 0, now)
+
+    def unblock(self, host: int, now: int) -> None:
+        self._blocked.discard(host)
+        whole = self.table.capacities[host]
+        self._hold_back(host, whole, self._offers.get(host, whole), now)
+
+    def _hold_back(self, host: int, whole: int, offered: int, now: int) -> None:
+        """Keep what a host does not offer out of every plan."""
+        begin = max(now, self.table.times[0])
+        before = self._held_back.pop(host, 0)
+        if before:
+            self.table.move_end([(host, before)], FOREVER, begin)
+        fields = len(self.resources) + FIXED_RESOURCES
+        least = self.table.least_free(host, begin, FOREVER, fields)
+        missing = [
+            min(free, max(0, of - to))
+            for free, of, to in zip(
+                least, unpack(whole, fields), unpack(offered, fields), strict=True
+            )
+        ]
+        back = pack(missing)
+        if back:
+            self.table.add([(host, back)], begin, FOREVER)
+            self._held_back[host] = back
+        self.version += 1
 
     # --- runs -------------------------------------------------------------------------------------
 
@@ -239,9 +298,11 @@ class Timeline:
     def may_suspend(self, booking: Booking) -> bool:
         """Whether its runs may be cut by a suspension."""
         suspension = self.settings.suspension
-        if suspension is Suspension.NONE or not booking.preemptible:
+        if suspension is Suspension.NONE:
             return False
-        if booking.kind not in SUSPENDABLE:
+        if not (
+            booking.divisible or (booking.kind is LeaseKind.BEST_EFFORT and booking.preemptible)
+        ):
             return False
         return suspension is Suspension.ALL or booking.node_count == 1
 

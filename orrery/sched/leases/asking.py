@@ -1,0 +1,163 @@
+"""Questions that change nothing: what would become of a request, and what could be had instead."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
+from orrery.sched.leases.answer import Answer, Offer
+from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.exact import Opening, booting_s, find_exactly
+from orrery.sched.leases.placing import length
+from orrery.sched.leases.preempt import Room, candidates
+from orrery.sched.leases.soon import earliest_run, immediate
+from orrery.sched.leases.timeline import Timeline
+
+MOST_STARTS = 128
+"""Times that one search for another start looks at."""
+
+NOBODY = -1
+
+
+def when(line: Timeline, terms: Terms, now: int, user: int) -> Answer:
+    """The answer that a request would get now. For best effort: the earliest time at which it
+    could run on the present plans, the queue before it not counted."""
+    booking = _asking(line, terms, now, user)
+    missing = never_fits(line, booking)
+    if missing is not None:
+        return Answer(LeaseStatus.REJECTED, missing)
+    if booking.kind is LeaseKind.BEST_EFFORT:
+        return _soonest(line, booking, now)
+    opening = _opening(line, booking, now)
+    if isinstance(opening, str):
+        return Answer(LeaseStatus.REJECTED, opening)
+    start = opening.at + booting_s(line, booking)
+    return Answer(LeaseStatus.SCHEDULED, None, start, start + booking.remaining)
+
+
+def _asking(line: Timeline, terms: Terms, now: int, user: int) -> Booking:
+    return Booking(NOBODY, terms, line.groups(terms), now, user)
+
+
+def never_fits(line: Timeline, booking: Booking) -> str | None:
+    """Why even the empty site could not take it."""
+    unknown = line.unknown_resources(booking.terms)
+    if unknown:
+        return f"no host offers {', '.join(unknown)}"
+    for group in booking.groups:
+        room = line.table.view(group.shape).full.bit_count()
+        if room < group.count:
+            return f"it asks for {group.count} nodes; the whole site has room for {room} such"
+    return None
+
+
+def _soonest(line: Timeline, booking: Booking, now: int) -> Answer:
+    run = immediate(line, booking, now) or earliest_run(line, booking, now)
+    line.preparation.release(booking, now)
+    if run is None:
+        return Answer(LeaseStatus.QUEUED, "no time at which it could run is known yet")
+    return Answer(LeaseStatus.QUEUED, None, run.vm_start, run.vm_start + booking.remaining)
+
+
+def _opening(line: Timeline, booking: Booking, now: int) -> Opening | str:
+    soonest = now + line.settings.lead_s + booting_s(line, booking)
+    if booking.kind is LeaseKind.DEADLINE:
+        return _in_time(line, booking, soonest, now)
+    start = soonest if booking.start is None else booking.start
+    return find_exactly(line, booking, start, now)
+
+
+def _in_time(line: Timeline, booking: Booking, soonest: int, now: int) -> Opening | str:
+    assert booking.deadline is not None
+    first = soonest if booking.start is None else max(soonest, booking.start)
+    latest = booking.deadline - booking.remaining
+    for start in _starts(line, booking, first):
+        if start > latest:
+            break
+        opening = find_exactly(line, booking, start, now)
+        if not isinstance(opening, str):
+            return opening
+    return "it cannot be complete by its deadline in one run"
+
+
+def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:
+    """A time, and the change points after it at which its VMs could be up."""
+    before = booting_s(line, booking)
+    yield first
+    for time in line.table.times_after(first - before)[:MOST_STARTS]:
+        yield time + before
+
+
+def alternatives(line: Timeline, terms: Terms, now: int, user: int) -> list[Offer]:
+    """Another start, fewer nodes, a shorter time: each the nearest to what was asked for."""
+    booking = _asking(line, terms, now, user)
+    if never_fits(line, booking) is not None:
+        fewer = _fewer_on_empty_site(line, terms)
+        return alternatives(line, fewer, now, user) if fewer is not None else []
+    soonest = now + line.settings.lead_s + booting_s(line, booking)
+    start = soonest if booking.start is None else max(booking.start, soonest)
+    found = (
+        _later(line, booking, start, now),
+        _fewer(line, booking, start, now),
+        _shorter(line, booking, start, now),
+    )
+    return [offer for offer in found if offer is not None]
+
+
+def _fewer_on_empty_site(line: Timeline, terms: Terms) -> Terms | None:
+    if len(terms.nodes) != 1:
+        return None
+    view = line.table.view(line.groups(terms)[0].shape)
+    return _with_nodes(terms, view.full.bit_count())
+
+
+def _with_nodes(terms: Terms, count: int) -> Terms | None:
+    if count < 1:
+        return None
+    nodes: tuple[NodeSet, ...] = (replace(terms.nodes[0], count=count),)
+    return replace(terms, nodes=nodes)
+
+
+def _offer(booking: Booking, terms: Terms, start: int, what: str) -> Offer:
+    exact = replace(terms, start=float(start), immediate=False, deadline=None)
+    del booking
+    return Offer(exact, start, start + int(terms.duration), what)
+
+
+def _later(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
+    for time in _starts(line, booking, start):
+        if not isinstance(find_exactly(line, booking, time, now), str):
+            return _offer(booking, booking.terms, time, "later")
+    return None
+
+
+def _fewer(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
+    """As many nodes as can be had at that time if all that may give way do."""
+    if len(booking.terms.nodes) != 1:
+        return None
+    at = start - booting_s(line, booking)
+    end = at + length(line, booking)
+    view = line.table.view(booking.groups[0].shape)
+    room = Room(line, at, end)
+    try:
+        for _, run in candidates(line, booking, at, end, now):
+            room.take(run)
+        count = room.nodes(view)
+    finally:
+        room.close()
+    terms = _with_nodes(booking.terms, count) if count < booking.node_count else None
+    return None if terms is None else _offer(booking, terms, start, "fewer nodes")
+
+
+def _shorter(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
+    """Until the first time at which its hosts are promised to others."""
+    whole = booking.remaining
+    for end in reversed(line.table.times_after(start)):
+        if start < end < start + whole:
+            booking.remaining = end - start - line.settings.shutdown_s
+            if booking.remaining > 0 and not isinstance(
+                find_exactly(line, booking, start, now), str
+            ):
+                terms = replace(booking.terms, duration=float(booking.remaining))
+                return _offer(booking, terms, start, "shorter")
+    return None

@@ -1,0 +1,153 @@
+"""What a user may do to a lease that is there: end it, make it longer or shorter, move it.
+
+Each either changes the plan or gives the reason why not, and then changes nothing.
+"""
+
+from msgspec.structs import replace
+
+from orrery.core.model.lease import LeaseKind, LeaseStatus
+from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
+from orrery.sched.leases.deadline import plan_by_deadline
+from orrery.sched.leases.exact import reserve_exactly
+from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.preempt import give_way, in_the_way
+from orrery.sched.leases.soon import back_to_queue
+from orrery.sched.leases.timeline import StepKind, Timeline
+
+
+def withdraw(line: Timeline, booking: Booking, status: LeaseStatus, now: int) -> None:
+    """End a lease in any status: plans are given up, VMs that run are stopped."""
+    line.queue.remove(booking)
+    for run in [run for run in booking.runs if run.stage is not Stage.OVER]:
+        if run.stage is Stage.PLANNED:
+            line.drop(run)
+        else:
+            stop_now(line, run, now)
+    line.no_future(booking)
+    line.preparation.release(booking, now)
+    booking.become(status)
+    booking.ended = now
+    line.gain = True
+    line.changed.add(booking.id)
+
+
+def stop_now(line: Timeline, run: RunPlan, now: int) -> None:
+    """A run that has begun ends at once; its hosts are free."""
+    booking = run.booking
+    if run.stage is Stage.RUNNING:
+        booking.ran += max(0, min(now, run.vm_end) - run.vm_start)
+    run.vm_end = max(run.vm_start, min(run.vm_end, now))
+    if run.stage is Stage.PREPARING:
+        run.vm_start = run.vm_end = now
+    run.ending = Ending.KILL
+    line.end_at(run, now)
+    line.step(now, StepKind.KILL, run)
+    line.over(run)
+
+
+def set_length(line: Timeline, booking: Booking, seconds: int, now: int) -> str | None:
+    """Add seconds to the duration of a lease (or take them, below 0)."""
+    remaining = booking.remaining + seconds
+    if booking.status is LeaseStatus.SUSPENDING or remaining <= 0:
+        return "so little of its time would be left that it has to be cancelled instead"
+    run = _last_run(booking)
+    reason = None
+    if run is None:
+        if booking.queue_key is not None:
+            line.queue.remove(booking)
+            _new_length(booking, seconds)
+            line.enqueue(booking)
+            return None
+    elif run.ending is Ending.COMPLETE:
+        reason = _move_end(line, booking, run, seconds, now)
+    if reason is None:
+        _new_length(booking, seconds)
+        line.changed.add(booking.id)
+    return reason
+
+
+def _new_length(booking: Booking, seconds: int) -> None:
+    booking.duration += seconds
+    booking.remaining += seconds
+    booking.terms = replace(booking.terms, duration=booking.terms.duration + seconds)
+
+
+def _last_run(booking: Booking) -> RunPlan | None:
+    ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
+    return ahead[-1] if ahead else None
+
+
+def _move_end(line: Timeline, booking: Booking, run: RunPlan, seconds: int, now: int) -> str | None:
+    if run.stage is Stage.ENDING:
+        return "it is ending already"
+    if seconds < 0:
+        if run.vm_end + seconds <= max(now, run.vm_start):
+            return "that much of its time is behind already: cancel it instead"
+        line.gain = True
+    elif booking.deadline is not None and run.vm_end + seconds > booking.deadline:
+        return "it would end after its deadline"
+    elif not _room_after(line, run, seconds, now):
+        return "its hosts are promised to others after its end"
+    run.vm_end += seconds
+    line.end_at(run, run.end + seconds)
+    return None
+
+
+def _room_after(line: Timeline, run: RunPlan, seconds: int, now: int) -> bool:
+    """Whether its hosts are free for longer, if need be because others give way."""
+    if free_after(line, run, seconds):
+        return True
+    others = in_the_way(line, run, run.end, run.end + seconds, now)
+    if others is None:
+        return False
+    for other in others:
+        give_way(line, other, run.end, now)
+    return True
+
+
+def free_after(line: Timeline, run: RunPlan, seconds: int) -> bool:
+    """Whether all that a run holds is free for so long after its end."""
+    until = run.end + seconds
+    return all(line.table.free_until(host, held, run.end) >= until for host, held in run.held)
+
+
+def move(line: Timeline, booking: Booking, start: int, now: int) -> str | None:
+    """Plan a lease that has not begun at another start."""
+    if booking.kind not in (LeaseKind.RESERVATION, LeaseKind.DEADLINE):
+        return f"a lease that is {booking.kind.value} has no start to move"
+    if any(run.stage is not Stage.PLANNED for run in booking.runs):
+        return "it has begun already"
+    runs, before = list(booking.runs), (booking.start, booking.terms)
+    for run in reversed(runs):
+        line.drop(run)
+    booking.start = start
+    booking.terms = replace(booking.terms, start=float(start))
+    if booking.kind is LeaseKind.RESERVATION:
+        reason = reserve_exactly(line, booking, start, now)
+    else:
+        reason = plan_by_deadline(line, booking, now)
+    if reason is not None:
+        booking.start, booking.terms = before
+        for run in runs:
+            run.stage = Stage.PLANNED
+            line.book(run)
+    else:
+        line.gain = True
+    return reason
+
+
+def prioritise(line: Timeline, booking: Booking, priority: int, now: int) -> None:
+    """Another priority: another place in the queue."""
+    waits = booking.queue_key is not None
+    line.queue.remove(booking)
+    booking.terms = replace(booking.terms, priority=priority)
+    booking.order = ORDERS[line.settings.order](booking)
+    if waits:
+        line.enqueue(booking)
+    head = line.queue.head()
+    for other in list(line.futures.values()):  # who comes before them now goes first
+        run = other.run
+        if head is not None and other.order > head.order and run is not None:
+            line.drop(run)
+            back_to_queue(line, other, now)
+    line.changed.add(booking.id)

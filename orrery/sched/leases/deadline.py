@@ -1,0 +1,161 @@
+"""Complete by a deadline: in one run where that fits, in several where suspension pays, and by
+moving other deadline leases that have time.
+
+Haizea's rule of rescheduling by slack (Sotomayor's thesis, 2010), with the splitting that Nathani,
+Chaudhary and Somani (FGCS 28, 2012) found to raise acceptance. A plan that fails changes nothing.
+"""
+
+from orrery.core.model.lease import LeaseKind
+from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
+from orrery.sched.leases.exact import find_exactly, take
+from orrery.sched.leases.placing import run_at
+from orrery.sched.leases.soon import next_chance
+from orrery.sched.leases.timeline import Timeline
+
+MOST_RUNS = 16
+"""Runs into which one lease is split."""
+
+MOST_TRIES = 256
+
+
+def plan_by_deadline(line: Timeline, booking: Booking, now: int) -> str | None:
+    """Plan its runs; why not, when the deadline cannot be met."""
+    assert booking.deadline is not None
+    earliest = earliest_start(line, booking, now)
+    if earliest + booking.remaining > booking.deadline:
+        return "its duration does not fit between its start and its deadline"
+    for way in (_in_one_run, _in_several_runs, _by_preemption, _by_moving_others):
+        if way(line, booking, earliest, now):
+            line.scheduled(booking)
+            return None
+    return "it cannot be complete by its deadline"
+
+
+def earliest_start(line: Timeline, booking: Booking, now: int) -> int:
+    soonest = now + line.settings.lead_s + line.settings.boot_s
+    return soonest if booking.start is None else max(booking.start, soonest)
+
+
+def slack(booking: Booking, now: int) -> float:
+    """(time to the deadline) / (time still needed): 1 is none to spare."""
+    assert booking.deadline is not None
+    begin = now if booking.start is None else max(now, booking.start)
+    return (booking.deadline - begin) / max(1, booking.remaining)
+
+
+def _begins(line: Timeline, booking: Booking, earliest: int) -> int:
+    """The earliest start of its run, so that the VMs are not up before what was asked for."""
+    return earliest - (line.settings.boot_s if booking.hosts is None else 0)
+
+
+def _in_one_run(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
+    found = _whole_run(line, booking, _begins(line, booking, earliest))
+    if found is None or not line.preparation.book(booking, found.hosts, found.start, now):
+        return False
+    line.book(found)
+    return True
+
+
+def _whole_run(line: Timeline, booking: Booking, at: int) -> RunPlan | None:
+    """The first uninterrupted run from `at` on that ends in time."""
+    assert booking.deadline is not None
+    allowed = None
+    if line.preparation.managed and booking.hosts is None:
+        ready, allowed = line.preparation.ready(booking, at)[-1]
+        at = max(at, ready)
+    least = line.settings.boot_s + booking.remaining
+    for _ in range(MOST_TRIES):
+        run = run_at(line, booking, at, allowed)
+        if run is not None and run.ending is Ending.COMPLETE and run.vm_end <= booking.deadline:
+            return run
+        chance = next_chance(line, booking, least, at, allowed)
+        if chance is None or chance + booking.remaining > booking.deadline:
+            return None
+        at = chance
+    return None
+
+
+def _in_several_runs(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
+    """Use every stretch that is of use, from the first on, until the work is done."""
+    if not line.may_suspend(booking) or line.preparation.managed:
+        return False
+    remaining, hosts = booking.remaining, booking.hosts
+    runs = _split(line, booking, _begins(line, booking, earliest))
+    booking.remaining, booking.hosts = remaining, hosts
+    del now
+    return bool(runs)
+
+
+def _split(line: Timeline, booking: Booking, at: int) -> list[RunPlan]:
+    """The runs, planned; none when they are not complete in time. Uses the booking as if each
+    run had been."""
+    assert booking.deadline is not None
+    runs: list[RunPlan] = []
+    for _ in range(MOST_TRIES):
+        run = run_at(line, booking, at)
+        if run is not None and run.vm_end <= booking.deadline:
+            line.book(run)
+            runs.append(run)
+            booking.remaining -= run.vm_end - run.vm_start
+            booking.hosts = run.hosts
+            at = run.end
+            if run.ending is Ending.COMPLETE:
+                return runs
+            if len(runs) == MOST_RUNS:
+                break
+            continue
+        chance = next_chance(line, booking, line.need(booking), at, None)
+        if chance is None or chance + booking.remaining > booking.deadline:
+            break
+        at = chance
+    for run in reversed(runs):
+        line.drop(run)
+    return []
+
+
+def _by_preemption(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
+    """As a reservation at its earliest start, or at the latest that still is in time."""
+    assert booking.deadline is not None
+    latest = booking.deadline - booking.remaining
+    for start in dict.fromkeys((earliest, latest)):
+        opening = find_exactly(line, booking, start, now)
+        if not isinstance(opening, str):
+            return take(line, booking, opening, now) is None
+    return False
+
+
+def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
+    """Take out the deadline leases that have not begun; place all again, the tightest first."""
+    del earliest
+    others = [b for b in line.live.values() if _is_movable(b)]
+    if not others or line.preparation.managed:
+        return False
+    before = [(other, list(other.runs)) for other in others]
+    for _, runs in before:
+        for run in reversed(runs):
+            line.drop(run)
+    everyone = sorted([booking, *others], key=lambda b: (slack(b, now), b.submitted, b.id))
+    for each in everyone:
+        begin = earliest_start(line, each, now)
+        if not (_in_one_run(line, each, begin, now) or _in_several_runs(line, each, begin, now)):
+            _put_back(line, everyone, before)
+            return False
+    return True
+
+
+def _is_movable(booking: Booking) -> bool:
+    return booking.kind is LeaseKind.DEADLINE and all(
+        run.stage is Stage.PLANNED for run in booking.runs
+    )
+
+
+def _put_back(
+    line: Timeline, planned: list[Booking], before: list[tuple[Booking, list[RunPlan]]]
+) -> None:
+    for each in planned:
+        for run in reversed(list(each.runs)):
+            line.drop(run)
+    for _, runs in before:
+        for run in runs:
+            run.stage = Stage.PLANNED
+            line.book(run)
