@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan
 from orrery.sched.leases.durations import migration_s
 from orrery.sched.leases.settings import Migration
-from orrery.sched.leases.slottable import FOREVER, ShapeView, Window
+from orrery.sched.leases.shapes import ShapeView
+from orrery.sched.leases.slottable import FOREVER, Window
 from orrery.sched.leases.timeline import Timeline
 
 Place = tuple[tuple[int, ...], int]

@@ -8,7 +8,7 @@ from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.policies.preemption import PREEMPTION
 from orrery.sched.leases.settings import Suspension
-from orrery.sched.leases.slottable import ShapeView
+from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import Timeline
 
@@ -138,7 +138,7 @@ class Room:
         """As if this run had given way."""
         table = self._line.table
         if run.start < self._start:
-            table.move_end(run.held, run.end, self._start)
+            table.move_end(run.held, run.start, run.end, self._start)
         else:
             table.remove(run.held, run.start, run.end)
         self._line.version += 1
@@ -148,7 +148,7 @@ class Room:
         """As if it had not."""
         table = self._line.table
         if run.start < self._start:
-            table.move_end(run.held, self._start, run.end)
+            table.move_end(run.held, run.start, self._start, run.end)
         else:
             table.add(run.held, run.start, run.end)
         self._line.version += 1

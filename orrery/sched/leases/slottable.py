@@ -2,9 +2,8 @@
 
 Two structures are kept in step and changed in place, never rebuilt:
 
-* a *profile* for each host: the times at which its free capacity changes, and the free capacity
-  from each time on. Capacity is one integer with a field for each resource, so that taking from it
-  and giving back are one addition;
+* a list of *stays* for each host: what it is taken for, from when until when. Capacity is one
+  integer with a field for each resource, so that taking and giving back are one addition;
 * a *view* for each shape of node that leases ask for: one bit mask for each stretch between two
   change points of the whole table. A host into which k more nodes of the shape fit has the lowest
   k of its bits set. Such codes make the minimum over a window a bitwise AND and the number of
@@ -13,119 +12,16 @@ Two structures are kept in step and changed in place, never rebuilt:
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
-FIELD_BITS = 40
-FIELD = (1 << FIELD_BITS) - 1
-
-LIMIT = 1 << (FIELD_BITS - 1)
-"""Amounts are below it."""
+from orrery.sched.leases.shapes import FIELD_BITS, ShapeView, between, pack, unpack
+from orrery.sched.leases.stays import Stay, free_until, least_free, pieces, taken_at
 
 FOREVER = 1 << 60
 """A time after all others."""
 
-MOST_ON_A_HOST = 4096
-"""Bits that one host may have in a view: bounds the masks where a shape asks for next to
-nothing."""
-
 Allocation = Sequence[tuple[int, int]]
 """What a run holds: (index of the host, packed capacity), each host once."""
-
-
-def pack(amounts: Iterable[int]) -> int:
-    """One integer of the amounts, the first in the lowest field (its top bit stays free)."""
-    packed = 0
-    for index, amount in enumerate(amounts):
-        if not 0 <= amount < LIMIT:
-            raise ValueError(f"amount {amount} is not in 0 to {LIMIT - 1}")
-        packed |= amount << (index * FIELD_BITS)
-    return packed
-
-
-def unpack(packed: int, fields: int) -> tuple[int, ...]:
-    return tuple((packed >> (index * FIELD_BITS)) & FIELD for index in range(fields))
-
-
-class ShapeView:
-    """How many nodes of one shape fit on each host at each time."""
-
-    __slots__ = ("_counts", "_demand", "_expanded", "full", "masks", "offsets", "owners", "widths")
-
-    def __init__(self, shape: int, capacities: Sequence[int]) -> None:
-        self._demand = [
-            (index * FIELD_BITS, amount)
-            for index, amount in enumerate(unpack(shape, shape.bit_length() // FIELD_BITS + 1))
-            if amount
-        ]
-        self._counts: dict[int, int] = {}
-        self._expanded: dict[int, int] = {}
-        self.offsets: list[int] = []
-        self.widths: list[int] = []
-        self.owners: list[int] = []
-        """The host of each bit."""
-        self.full = 0
-        self.masks: list[int] = []
-        """One for each stretch of the table: `masks[i]` holds from `times[i]` to `times[i + 1]`."""
-        for capacity in capacities:
-            self.add_host(capacity)
-
-    def add_host(self, capacity: int) -> None:
-        width = self.count(capacity)
-        self.offsets.append(len(self.owners))
-        self.widths.append(width)
-        self.full |= ((1 << width) - 1) << len(self.owners)
-        self.owners.extend([len(self.offsets) - 1] * width)
-        self._expanded.clear()
-
-    def count(self, free: int) -> int:
-        """Nodes that fit into so much free capacity."""
-        found = self._counts.get(free)
-        if found is None:
-            found = MOST_ON_A_HOST
-            for shift, amount in self._demand:
-                found = min(found, ((free >> shift) & FIELD) // amount)
-            self._counts[free] = found
-        return found
-
-    def of_hosts(self, hosts: int) -> int:
-        """The bits of all hosts in a mask of hosts (bit h for host h)."""
-        found = self._expanded.get(hosts)
-        if found is None:
-            found, rest = 0, hosts
-            while rest:
-                host = (rest & -rest).bit_length() - 1
-                rest &= rest - 1
-                if host < len(self.offsets):
-                    found |= ((1 << self.widths[host]) - 1) << self.offsets[host]
-            if len(self._expanded) > 256:
-                self._expanded.clear()
-            self._expanded[hosts] = found
-        return found
-
-    def exactly(self, hosts: Iterable[int]) -> int | None:
-        """The bits that must be set for one node on each of these hosts (repeats count); None
-        when a host could never take so many."""
-        wanted: dict[int, int] = {}
-        for host in hosts:
-            wanted[host] = wanted.get(host, 0) + 1
-        bits = 0
-        for host, count in wanted.items():
-            if count > self.widths[host]:
-                return None
-            bits |= ((1 << count) - 1) << self.offsets[host]
-        return bits
-
-    def take(self, mask: int, count: int) -> list[int]:
-        """The hosts of the lowest `count` bits of a mask."""
-        hosts = []
-        owners = self.owners
-        for _ in range(count):
-            low = mask & -mask
-            hosts.append(owners[low.bit_length() - 1])
-            mask ^= low
-        return hosts
-
 
 Window = list[tuple[int, int]]
 """(until, mask), ascending: the hosts in `mask` stay free until `until`."""
@@ -139,8 +35,7 @@ class SlotTable:
         self.times: list[int] = [start]
         """Change points: all starts and ends; the first is at or before the present."""
         self._edges: dict[int, int] = {}
-        self._profile_times: list[list[int]] = [[start] for _ in capacities]
-        self._profile_free: list[list[int]] = [[c] for c in capacities]
+        self._stays: list[list[Stay]] = [[] for _ in capacities]
         self._views: dict[int, ShapeView] = {}
         self._max_views = views
 
@@ -159,11 +54,10 @@ class SlotTable:
         view = ShapeView(shape, self.capacities)
         view.masks = [0] * len(self.times)
         flips = [0] * len(self.times)
-        for host, times in enumerate(self._profile_times):
-            before = 0
-            offset = view.offsets[host]
-            for time, free in zip(times, self._profile_free[host], strict=True):
-                bits = ((1 << view.count(free)) - 1) << offset
+        for host, stays in enumerate(self._stays):
+            before, offset, capacity = 0, view.offsets[host], self.capacities[host]
+            for time, _, taken in pieces(stays, self.times[0], FOREVER):
+                bits = ((1 << view.count(capacity - taken)) - 1) << offset
                 flips[self.index(time)] ^= bits ^ before
                 before = bits
         mask = 0
@@ -178,27 +72,15 @@ class SlotTable:
 
     def free(self, host: int, time: int) -> int:
         """Packed free capacity of a host at a time."""
-        times = self._profile_times[host]
-        return self._profile_free[host][max(0, bisect_right(times, time) - 1)]
+        return self.capacities[host] - taken_at(self._stays[host], time)
 
     def free_until(self, host: int, amount: int, start: int) -> int:
         """Until when so much stays free on a host from `start` on; `start` when it is not free."""
-        times, free = self._profile_times[host], self._profile_free[host]
-        index = max(0, bisect_right(times, start) - 1)
-        if not _covers(free[index], amount):
-            return start
-        for later in range(index + 1, len(times)):
-            if not _covers(free[later], amount):
-                return times[later]
-        return FOREVER
+        return free_until(self._stays[host], self.capacities[host], amount, start, FOREVER)
 
     def least_free(self, host: int, start: int, end: int, fields: int) -> tuple[int, ...]:
         """The smallest free amount of each resource on a host at any time in [start, end)."""
-        times = self._profile_times[host]
-        first = max(0, bisect_right(times, start) - 1)
-        last = max(first + 1, bisect_left(times, end))
-        pieces = [unpack(free, fields) for free in self._profile_free[host][first:last]]
-        return tuple(min(amounts) for amounts in zip(*pieces, strict=True))
+        return least_free(self._stays[host], self.capacities[host], start, end, fields)
 
     def throughout(self, view: ShapeView, start: int, end: int) -> int:
         """The mask of what is free at every moment of [start, end)."""
@@ -279,25 +161,35 @@ class SlotTable:
             return
         self._edge(start)
         self._edge(end)
-        self._change(held, start, end, -1)
+        self._flip(held, start, end)
+        for host, amount in held:
+            self._stays[host].append((start, end, amount))
 
     def remove(self, held: Allocation, start: int, end: int) -> None:
         """Give back what was added with the same arguments."""
         if start >= end:
             return
-        self._change(held, start, end, 1)
+        for host, amount in held:
+            self._stays[host].remove((start, end, amount))
+        self._flip(held, start, end)
         self._forget_edge(start)
         self._forget_edge(end)
 
-    def move_end(self, held: Allocation, old: int, new: int) -> None:
-        """What is held until `old` is held until `new`."""
+    def move_end(self, held: Allocation, start: int, old: int, new: int) -> None:
+        """What is held from `start` until `old` is held until `new`."""
         if old == new:
             return
         self._edge(new)
+        if new > old:
+            self._flip(held, old, new)
+        for host, amount in held:
+            stays = self._stays[host]
+            try:
+                stays[stays.index((start, old, amount))] = (start, new, amount)
+            except ValueError:  # it ended, and was forgotten as the past
+                stays.append((old, new, amount))
         if new < old:
-            self._change(held, new, old, 1)
-        else:
-            self._change(held, old, new, -1)
+            self._flip(held, new, old)
         self._forget_edge(old)
 
     def trim(self, now: int) -> None:
@@ -315,8 +207,7 @@ class SlotTable:
     def add_host(self, capacity: int) -> int:
         """A new host, free from now on; gives its index."""
         self.capacities.append(capacity)
-        self._profile_times.append([self.times[0]])
-        self._profile_free.append([capacity])
+        self._stays.append([])
         for view in self._views.values():
             before = view.full
             view.add_host(capacity)
@@ -333,7 +224,6 @@ class SlotTable:
         if whole == before:
             return
         self.capacities[host] = whole
-        self._profile_free[host] = [free + whole - before for free in self._profile_free[host]]
         self._views.clear()  # their bits have other places now
 
     def _edge(self, time: int) -> None:
@@ -367,78 +257,58 @@ class SlotTable:
             for view in self._views.values():
                 del view.masks[index]
 
-    def _change(self, held: Allocation, start: int, end: int, sign: int) -> None:
-        """Add sign times the held capacity to what is free; flip the bits that change with it.
+    def _flip(self, held: Allocation, start: int, end: int) -> None:
+        """Flip the bits that change when the held amounts are taken, or are given back, while the
+        hosts' stays are those of all others.
 
-        Hosts that change over the same stretch from and to the same counts are flipped together:
-        a lease on a hundred empty hosts costs one operation for each stretch, not a hundred.
+        Hosts with nothing else in [start, end) change all through it: a lease on a hundred such
+        hosts costs one operation for each stretch of the table, not a hundred.
         """
-        views = list(self._views.values())
-        flips: list[dict[tuple[int, int], int]] = [{} for _ in views]
-        all_times, all_free, now = self._profile_times, self._profile_free, self.times[0]
-        for host, amount in held:
-            times, free = all_times[host], all_free[host]
-            if len(times) > 8 and times[4] < now:
-                _forget_past(times, free, now)
-            first, last = _split(times, free, start, end)
-            delta = sign * amount
-            for piece in range(first, last):
-                old = free[piece]
-                new = free[piece] = old + delta
-                for view, changed in zip(views, flips, strict=True):
-                    before, after = view.count(old), view.count(new)
-                    if before != after:
-                        bits = _between(before, after) << view.offsets[host]
-                        span = (times[piece], times[piece + 1])
-                        changed[span] = changed.get(span, 0) ^ bits
-            if free[last - 1] == free[last]:
-                del times[last], free[last]
-            if first and free[first - 1] == free[first]:
-                del times[first], free[first]
-        for view, changed in zip(views, flips, strict=True):
-            self._flip(view.masks, changed)
+        for view in self._views.values():
+            whole = 0
+            parts: dict[tuple[int, int], int] = {}
+            for host, amount in held:
+                if self._is_alone(host, start, end):
+                    whole ^= view.taken(host, amount)
+                else:
+                    self._flip_parts(view, host, amount, start, end, parts)
+            if whole:
+                parts[start, end] = parts.get((start, end), 0) ^ whole
+            self._flip_masks(view.masks, parts)
 
-    def _flip(self, masks: list[int], changed: dict[tuple[int, int], int]) -> None:
+    def _is_alone(self, host: int, start: int, end: int) -> bool:
+        """Whether nobody else is on a host in [start, end)."""
+        stays = self._stays[host]
+        if not stays:
+            return True
+        if stays[0][1] <= self.times[0]:
+            now = self.times[0]
+            stays[:] = [stay for stay in stays if stay[1] > now]
+        for begin, until, _ in stays:  # noqa: SIM110 # a generator costs twice as much
+            if begin < end and until > start:
+                return False
+        return True
+
+    def _flip_parts(
+        self,
+        view: ShapeView,
+        host: int,
+        amount: int,
+        start: int,
+        end: int,
+        parts: dict[tuple[int, int], int],
+    ) -> None:
+        capacity, offset = self.capacities[host], view.offsets[host]
+        for begin, until, taken in pieces(self._stays[host], start, end):
+            free = capacity - taken
+            before, after = view.count(free), view.count(free - amount)
+            if before != after:
+                span = (begin, until)
+                parts[span] = parts.get(span, 0) ^ (between(before, after) << offset)
+
+    def _flip_masks(self, masks: list[int], parts: dict[tuple[int, int], int]) -> None:
         times = self.times
-        for (start, end), bits in changed.items():
+        for (start, end), bits in parts.items():
             first = bisect_right(times, start) - 1 if start > times[0] else 0
             for index in range(first, bisect_left(times, end, first)):
                 masks[index] ^= bits
-
-
-def _covers(free: int, amount: int) -> bool:
-    """Whether every field of `amount` is at most that of `free`."""
-    guards = _guards(amount)
-    return ((free | guards) - amount) & guards == guards
-
-
-@lru_cache(maxsize=1024)
-def _guards(amount: int) -> int:
-    """The top bit of every field that an amount reaches into."""
-    fields = amount.bit_length() // FIELD_BITS + 1
-    return sum(1 << (index * FIELD_BITS + FIELD_BITS - 1) for index in range(fields))
-
-
-def _between(before: int, after: int) -> int:
-    """The bits in which the codes of two counts differ."""
-    return ((1 << before) - 1) ^ ((1 << after) - 1)
-
-
-def _split(times: list[int], free: list[int], start: int, end: int) -> tuple[int, int]:
-    """Make `start` and `end` change points of a profile; the indexes of both."""
-    first = bisect_right(times, start) - 1
-    if times[first] != start:
-        first += 1
-        times.insert(first, start)
-        free.insert(first, free[first - 1])
-    last = bisect_left(times, end, first)
-    if last == len(times) or times[last] != end:
-        times.insert(last, end)
-        free.insert(last, free[last - 1])
-    return first, last
-
-
-def _forget_past(times: list[int], free: list[int], now: int) -> None:
-    gone = bisect_right(times, now) - 1
-    if gone > 0:
-        del times[:gone], free[:gone]

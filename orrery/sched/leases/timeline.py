@@ -16,15 +16,13 @@ from orrery.sched.leases.policies.order import ORDERS
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
 from orrery.sched.leases.settings import Backfilling, Settings, Suspension
+from orrery.sched.leases.shapes import ShapeView, pack, unpack
 from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.slottable import (
     FOREVER,
     Allocation,
-    ShapeView,
     SlotTable,
     Window,
-    pack,
-    unpack,
 )
 
 FIXED_RESOURCES = 3
@@ -88,8 +86,8 @@ class Timeline:
         self._sequence = 0
         self._blocked: set[int] = set()
         self._offers: dict[int, int] = {}
-        self._held_back: dict[int, int] = {}
-        """What of each host no plan may use, packed."""
+        self._held_back: dict[int, tuple[int, int]] = {}
+        """What of each host no plan may use: since when, and how much (packed)."""
         self._window_of: dict[ShapeView, tuple[int, int, Window]] = {}
 
     # --- capacity ---------------------------------------------------------------------------------
@@ -181,9 +179,9 @@ class Timeline:
     def _hold_back(self, host: int, whole: int, offered: int, now: int) -> None:
         """Keep what a host does not offer out of every plan."""
         begin = max(now, self.table.times[0])
-        before = self._held_back.pop(host, 0)
-        if before:
-            self.table.move_end([(host, before)], FOREVER, begin)
+        before = self._held_back.pop(host, None)
+        if before is not None:
+            self.table.move_end([(host, before[1])], before[0], FOREVER, begin)
         fields = len(self.resources) + FIXED_RESOURCES
         least = self.table.least_free(host, begin, FOREVER, fields)
         missing = [
@@ -195,7 +193,7 @@ class Timeline:
         back = pack(missing)
         if back:
             self.table.add([(host, back)], begin, FOREVER)
-            self._held_back[host] = back
+            self._held_back[host] = (begin, back)
         self.version += 1
 
     # --- runs -------------------------------------------------------------------------------------
@@ -224,7 +222,7 @@ class Timeline:
     def end_at(self, run: RunPlan, end: int) -> None:
         """Change until when the hosts of a run are held."""
         if end != run.end:
-            self.table.move_end(run.held, run.end, end)
+            self.table.move_end(run.held, run.start, run.end, end)
             self.version += 1
             run.end = end
         self.put_on_agenda(run)
