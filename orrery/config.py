@@ -15,6 +15,8 @@ from typing import Any
 from msgspec import Struct
 
 from orrery.core.errors import InvalidInput
+from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.policies.preemption import PREEMPTION
 
 Value = str | int | float | bool
 
@@ -31,6 +33,16 @@ class Setting(Struct, frozen=True):
 def positive(value: Value) -> None:
     if not isinstance(value, int | float) or value <= 0:
         raise ValueError("give a number above 0")
+
+
+def natural(value: Value) -> None:
+    if not isinstance(value, int | float) or value < 0 or value != int(value):
+        raise ValueError("give a whole number, 0 or more")
+
+
+def not_negative(value: Value) -> None:
+    if not isinstance(value, int | float) or not value >= 0:
+        raise ValueError("give a number, 0 or more")
 
 
 def one_of(*allowed: str) -> Callable[[Value], None]:
@@ -90,6 +102,91 @@ SETTINGS: tuple[Setting, ...] = (
         "Which host to prefer where a VM has no RANK",
         one_of("striping", "packing", "load-aware"),
     ),
+    Setting(
+        "lease_backfilling",
+        "aggressive",
+        "Leases of the queue that may hold a reservation ahead: off, aggressive (one), "
+        "intermediate, conservative (all)",
+        one_of("off", "aggressive", "intermediate", "conservative"),
+    ),
+    Setting(
+        "lease_backfilling_reservations",
+        1,
+        "How many of them with intermediate backfilling",
+        positive,
+    ),
+    Setting(
+        "lease_suspension",
+        "all",
+        "Which leases may be suspended for others: none, serial-only (of one node), all",
+        one_of("none", "serial-only", "all"),
+    ),
+    Setting(
+        "lease_suspend_rate",
+        50.0,
+        "MiB of memory a host saves in a second, until it is measured",
+        positive,
+    ),
+    Setting(
+        "lease_resume_rate",
+        50.0,
+        "MiB of memory a host restores in a second, until it is measured",
+        positive,
+    ),
+    Setting(
+        "lease_exclusion",
+        "local",
+        "Whose suspensions go one after another: those on one host (local) or all (global)",
+        one_of("local", "global"),
+    ),
+    Setting(
+        "lease_boot_s", 10, "Seconds a VM takes from its order to its use, until measured", natural
+    ),
+    Setting(
+        "lease_shutdown_s", 10, "Seconds the VMs of a lease take to end, until measured", natural
+    ),
+    Setting("lease_lead_s", 0, "Nothing is planned sooner than so many seconds from now", natural),
+    Setting("lease_overhead_s", 0, "Added to each suspension and resumption of a VM", natural),
+    Setting(
+        "lease_threshold_factor",
+        1.0,
+        "A run lasts at least (1 + this) times what its suspension costs",
+        not_negative,
+    ),
+    Setting(
+        "lease_preemption",
+        "ar-preempts-be",
+        "Who gives way to whom",
+        one_of(*sorted(PREEMPTION)),
+    ),
+    Setting("lease_order", "fcfs", "Order of the queue", one_of(*sorted(ORDERS))),
+    Setting("lease_backfill_order", "shortest", "Order of backfilling", one_of(*sorted(ORDERS))),
+    Setting(
+        "lease_max_suspensions",
+        0,
+        "A lease suspended so often is not preempted again; 0: no limit",
+        natural,
+    ),
+    Setting("lease_depth", 2000, "Leases of the queue that one look at it considers", positive),
+    Setting(
+        "lease_learning",
+        "on",
+        "Plan with what boots, suspensions and resumptions took (mean + 2 sigma)",
+        one_of("on", "off"),
+    ),
+    Setting("lease_max_nodes", 0, "Nodes in all leases of a user; 0: no limit", natural),
+    Setting("lease_max_duration", 0.0, "Longest lease in seconds; 0: no limit", not_negative),
+    Setting(
+        "lease_max_ahead", 0.0, "Seconds ahead that a lease may begin; 0: no limit", not_negative
+    ),
+    Setting(
+        "lease_max_node_s",
+        0.0,
+        "Nodes times seconds in all leases of a user; 0: no limit",
+        not_negative,
+    ),
+    Setting("lease_offer_s", 60.0, "Seconds that a counter-offer is held", positive),
+    Setting("lease_group_s", 3.0, "Seconds that a GROUP of VMs waits for more of them", positive),
     Setting("actions_per_host", 4, "Driver actions at a time on one host", positive),
     Setting("actions_total", 64, "Driver actions at a time in all", positive),
     Setting("shutdown_timeout_s", 120.0, "How long a guest may take to shut down", positive),

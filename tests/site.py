@@ -22,8 +22,8 @@ from orrery.core.messages import (
     HostSeen,
     Message,
     Outcome,
-    RequestLease,
     PlaceVm,
+    RequestLease,
     Settled,
     Unknown,
 )

@@ -257,6 +257,7 @@ HANDLERS: dict[type[m.Message], Decide] = {
     m.DomainSeen: domain_seen,
     m.Settled: settled,
     m.RequestLease: lease_commands.request,
+    m.AllocateLeaseVm: lease_commands.allocate_vm,
     m.ChangeLease: lease_commands.change,
     m.CancelLease: lease_commands.cancel,
     m.PlanLease: lease_commands.apply_plan,

@@ -18,6 +18,7 @@ from orrery.core.messages import (
     ENGINE,
     NOTHING_TO_DO,
     Actor,
+    AllocateLeaseVm,
     AllocateVm,
     ApplyLeasePlan,
     CancelLease,
@@ -34,7 +35,15 @@ from orrery.core.messages import (
     TerminateVm,
 )
 from orrery.core.model.kinds import Kind
-from orrery.core.model.lease import ChangeKind, Lease, LeaseKind, LeaseStatus, NodeSet, Terms
+from orrery.core.model.lease import (
+    NOT_PROMISED,
+    ChangeKind,
+    Lease,
+    LeaseKind,
+    LeaseStatus,
+    NodeSet,
+    Terms,
+)
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.names import check_name
@@ -112,6 +121,62 @@ def request(m: RequestLease, view: View, now: float) -> Decision:
         try_node(lease, first, m.actor, view, now)
         first += nodes.count
     return changed(lease, "requested", m, now)
+
+
+def allocate_vm(m: AllocateLeaseVm, view: View, now: float) -> Decision:
+    """A VM that is the node of a lease: of a new one, or one more of its group's.
+
+    Raises:
+        InvalidInput, NotFound, NotAuthorized, NoCapacity: nothing was changed.
+    """
+    stored = view.templates.get(-1 if m.template_id is None else m.template_id)
+    refuse_restricted(own_part(m, stored), m.actor)
+    terms = checked(m.terms, now)
+    open_lease = gathering(m, view, now)
+    lease_id = view.next_id(Kind.LEASE) if open_lease is None else open_lease.id
+    vm = made(replace(m, template=m.template.without({"LEASE", "HAIZEA"})), view, now, lease_id)
+    if open_lease is None:
+        lease = Lease(
+            id=lease_id,
+            name=f"{vm.name[:110]}-lease",
+            uid=vm.uid,
+            gid=vm.gid,
+            permissions=vm.permissions,
+            status=S.PENDING,
+            terms=terms,
+            submitted=now,
+            template=m.template.without(SIZES),
+            user_template=Template(),
+            template_id=m.template_id,
+            vms=(vm.id,),
+            group=m.group,
+            gathers_until=now + m.gather_s if m.group is not None else None,
+        )
+        decision = changed(lease, "requested", m, now)
+    else:
+        nodes = (*open_lease.terms.nodes, *terms.nodes)
+        lease = replace(
+            open_lease,
+            terms=replace(open_lease.terms, nodes=nodes),
+            vms=(*open_lease.vms, vm.id),
+        )
+        decision = changed(lease, "joined", m, now)
+    created = vm_created(vm, lease, m, now)
+    return replace(
+        decision, put=(*decision.put, vm), records=(*decision.records, created), result=vm.id
+    )
+
+
+def gathering(m: AllocateLeaseVm, view: View, now: float) -> Lease | None:
+    """The lease of that group and owner that still waits for more nodes."""
+    if m.group is None:
+        return None
+    for lease_id in view.leases_live():
+        lease = view.leases[lease_id]
+        same = lease.group == m.group and lease.uid == m.actor.uid
+        if same and lease.status is S.PENDING and now < (lease.gathers_until or 0.0):
+            return lease
+    return None
 
 
 def try_node(lease: Lease, node: int, actor: Actor, view: View, now: float) -> None:
@@ -256,7 +321,8 @@ def apply_plan(m: PlanLease, view: View, now: float) -> Decision:
     lease = view.leases.get(m.lease_id)
     if lease is None or lease.gen != m.gen or lease.status.final:
         return NOTHING_TO_DO
-    if m.status is not lease.status and m.status not in reachable(lease.status):
+    taken_back = lease.is_accepted and m.status in NOT_PROMISED
+    if taken_back or m.status not in reachable(lease.status) | {lease.status}:
         raise BrokenInvariant(f"A lease that is {lease.status.name} cannot become {m.status.name}")
     fresh = replace(
         lease,
@@ -315,16 +381,19 @@ def make_vm(m: MakeLeaseVm, view: View, now: float) -> Decision:
         return with_stopped_vms(changed(fresh, "failed", m, now), fresh, m, view, now)
     vm = replace(vm, gid=lease.gid)
     vms = (*lease.vms[: m.node], vm.id, *lease.vms[m.node + 1 :])
-    body: dict[str, Json] = {"name": vm.name, "uid": vm.uid, "lease": lease.id}
-    made_record = Record(
+    created = vm_created(vm, lease, m, now)
+    return Decision(put=(replace(lease, vms=vms), vm), records=(created,), result=vm.id)
+
+
+def vm_created(vm: Vm, lease: Lease, m: Message, now: float) -> Record:
+    return Record(
         kind="vm.created",
         subject_kind=Kind.VM,
         subject_id=vm.id,
         at=now,
         cause=m.cause,
-        body=body,
+        body={"name": vm.name, "uid": vm.uid, "lease": lease.id},
     )
-    return Decision(put=(replace(lease, vms=vms), vm), records=(made_record,), result=vm.id)
 
 
 def learn(m: LearnRates, view: View, now: float) -> Decision:

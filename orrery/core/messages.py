@@ -247,6 +247,16 @@ class RequestLease(Command, frozen=True, kw_only=True):
     series: int | None = None
 
 
+class AllocateLeaseVm(AllocateVm, frozen=True, kw_only=True):
+    """A VM whose template asks for a lease: it is the node of a new one, or one more node of the
+    lease of its group."""
+
+    terms: Terms
+    group: str | None = None
+    gather_s: float = 0.0
+    """How long the lease of a group waits for more VMs before it is planned."""
+
+
 class LeaseCommand(Command, frozen=True, kw_only=True):
     """Something asked of one lease."""
 

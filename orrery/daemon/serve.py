@@ -31,6 +31,7 @@ from orrery.core.errors import Refused, Unavailable
 from orrery.core.messages import Bootstrap
 from orrery.daemon import journal
 from orrery.daemon.fleet import Fleet, adopt
+from orrery.daemon.leases import lease_limits, scheduler_settings
 from orrery.daemon.monitoring import Journal, Metrics, Monitoring, prune_records
 from orrery.engine.assembly import Engine
 from orrery.engine.limits import Limits
@@ -196,6 +197,8 @@ class Daemon:
             partial(plan, policy=settings.text("scheduler_policy")),
             limits,
             name_prefix=settings.text("name_prefix"),
+            leases=scheduler_settings(settings),
+            learns=settings.text("lease_learning") == "on",
         )
         self._engine = engine
         return engine
@@ -212,7 +215,14 @@ class Daemon:
         engine.writer.listen(metrics.on_commit)
         engine.writer.listen(journal.log_commit)
         url = address_of(listener)
-        services = Services(engine.view, engine.submit, lambda: secrets.token_hex(8), self._clock)
+        services = Services(
+            engine.view,
+            engine.submit,
+            lambda: secrets.token_hex(8),
+            self._clock,
+            engine.leasing,
+            lease_limits(self._settings),
+        )
         ready = asyncio.Event()
         kept_s = self._settings.number("records_kept_days") * 86400.0
         async with asyncio.TaskGroup() as group:

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from orrery.core.messages import Command, Record
 from orrery.core.model.kinds import Kind
-from orrery.core.model.lease import LeaseStatus, Terms
+from orrery.core.model.lease import Terms
 from orrery.core.model.view import View
 from orrery.ports.clock import Clock
 from orrery.ports.store import Sample as Sample
+from orrery.sched.leases.answer import Answer, Offer
 
 Submit = Callable[[Command], Awaitable[int | None]]
 """Hands a command to the writer; returns Decision.result after the commit, or raises a
@@ -26,35 +27,14 @@ A new sample is a new mapping: whoever formats one may remember it by identity.
 """
 
 
-class Forecast(Struct, frozen=True, kw_only=True):
-    """What the scheduler says to a request: planned times, or why not."""
-
-    status: LeaseStatus
-    reason: str | None = None
-    start: float | None = None
-    """When the VMs will run."""
-    end: float | None = None
-    price: float | None = None
-
-
-class Alternative(Struct, frozen=True, kw_only=True):
-    """Terms that could be had instead of those refused."""
-
-    what: str
-    """later, fewer nodes or shorter."""
-    terms: Terms
-    start: float
-    end: float
-
-
 class Planning(Protocol):
     """The scheduler of leases, as the use cases see it."""
 
-    def when(self, terms: Terms, uid: int) -> Forecast:
+    def when(self, terms: Terms, uid: int) -> Answer:
         """What would become of a request now. Nothing is promised by it."""
         ...
 
-    def alternatives(self, terms: Terms, uid: int) -> list[Alternative]:
+    def alternatives(self, terms: Terms, uid: int) -> list[Offer]:
         """The nearest that could be had, where the request itself cannot."""
         ...
 
@@ -76,6 +56,8 @@ class LeaseLimits(Struct, frozen=True, kw_only=True):
     """Nodes times seconds in all leases of a user that are not over."""
     offer_s: float = 60.0
     """How long a counter-offer is held."""
+    gather_s: float = 3.0
+    """How long the lease of a GROUP of VMs waits for more of them."""
     answer_s: float = 30.0
     """How long a request waits for the scheduler's answer."""
 

@@ -29,7 +29,9 @@ from orrery.core.names import check_name
 from orrery.core.objects import WORDS
 from orrery.core.status import DatastoreType, RecoverOperation, Right, VmStatus
 from orrery.core.template import merge
+from orrery.service import leases
 from orrery.service.engine import Engine
+from orrery.service.lease_attribute import lease_wanted
 from orrery.service.listing import ALL, chosen, cut
 from orrery.service.objects import (
     ask,
@@ -81,7 +83,15 @@ async def allocate(
         hold=hold,
         name=name or None,
     )
-    return await created(engine, command)
+    return await made(engine, command)
+
+
+async def made(engine: Engine, command: AllocateVm) -> int:
+    """The VM; as a node of a lease where its template asks for one."""
+    wanted = lease_wanted(command.template, engine.clock.now())
+    if wanted is None:
+        return await created(engine, command)
+    return await leases.leased_vm(engine, command, wanted)
 
 
 class Instantiation(Struct, frozen=True, kw_only=True):
@@ -114,7 +124,7 @@ async def instantiate(engine: Engine, actor: Actor, template_id: int, wanted: In
         template_id=template_id,
         extra=extra,
     )
-    return await created(engine, command)
+    return await made(engine, command)
 
 
 # --- change ---------------------------------------------------------------------------------------

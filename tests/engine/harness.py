@@ -20,7 +20,7 @@ from orrery.core.model.vm import Vm
 from orrery.core.status import HostStatus, ImageStatus, VmStatus
 from orrery.core.template import parse
 from orrery.drivers.sim import Faults, World
-from orrery.engine.assembly import Engine
+from orrery.engine.assembly import LEASES, Engine
 from orrery.engine.limits import Limits
 from orrery.sched.planner import plan
 from orrery.simulate.chaos import ENGINE_ID, SimFleet
@@ -36,6 +36,9 @@ LIMITS = Limits(look_delay_s=1.0, look_attempts=3, monitor_period_s=30.0, reconc
 
 class Cloud:
     """One engine at a time on a world and a database that stay."""
+
+    lease_settings = LEASES
+    learns = False
 
     def __init__(self, loop: VirtualLoop, home: Path, faults: Faults | None = None) -> None:
         self.clock = VirtualClock(loop)
@@ -55,6 +58,8 @@ class Cloud:
             self.clock,
             plan,
             limits,
+            leases=self.lease_settings,
+            learns=self.learns,
         )
         ready = asyncio.Event()
         bootstrap = Bootstrap(cause="start", password_hash="", datastore_dir="/ds", driver="sim")

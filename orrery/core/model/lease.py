@@ -234,6 +234,9 @@ class Lease(Owned, frozen=True, kw_only=True):
     """Starts in a row that failed."""
     first_start: float | None = None
     ended: float | None = None
+    group: str | None = None
+    """VMs of its owner that come with the same word until `gathers_until` are its nodes too."""
+    gathers_until: float | None = None
 
     @property
     def is_accepted(self) -> bool:
