@@ -8,7 +8,7 @@ from enum import Enum, IntEnum
 
 from orrery.core import lease as life
 from orrery.core.model.lease import LeaseKind, LeaseStatus, OperationKind, Terms
-from orrery.sched.leases.slottable import FOREVER, Allocation
+from orrery.sched.leases.slottable import FOREVER, Held
 
 Operation = tuple[OperationKind, int, int]
 """(kind, start, end)"""
@@ -57,7 +57,7 @@ class RunPlan:
         self,
         booking: "Booking",
         hosts: tuple[int, ...],
-        held: Allocation,
+        held: Held,
         start: int,
         vm_start: int,
         vm_end: int,

@@ -12,7 +12,7 @@ Two structures are kept in step and changed in place, never rebuilt:
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from orrery.sched.leases.shapes import FIELD_BITS, ShapeView, between, pack, unpack
 from orrery.sched.leases.stays import Stay, free_until, least_free, pieces, taken_at
@@ -22,6 +22,9 @@ FOREVER = 1 << 60
 
 Allocation = Sequence[tuple[int, int]]
 """What a run holds: (index of the host, packed capacity), each host once."""
+
+MANY_STAYS = 8
+"""With more on a host, those of the past are looked for before another is added."""
 
 Window = list[tuple[int, int]]
 """(until, mask), ascending: the hosts in `mask` stay free until `until`."""
@@ -36,6 +39,10 @@ class SlotTable:
         """Change points: all starts and ends; the first is at or before the present."""
         self._edges: dict[int, int] = {}
         self._stays: list[list[Stay]] = [[] for _ in capacities]
+        self._vacant: list[int] = [(1 << len(capacities)) - 1]
+        """For each stretch of the table, the hosts that nobody is on (bit h for host h)."""
+        self._single: list[int] = [0]
+        """The same for those with one stay."""
         self._views: dict[int, ShapeView] = {}
         self._max_views = views
 
@@ -56,7 +63,7 @@ class SlotTable:
         flips = [0] * len(self.times)
         for host, stays in enumerate(self._stays):
             before, offset, capacity = 0, view.offsets[host], self.capacities[host]
-            for time, _, taken in pieces(stays, self.times[0], FOREVER):
+            for time, _, taken, _ in pieces(stays, self.times[0], FOREVER):
                 bits = ((1 << view.count(capacity - taken)) - 1) << offset
                 flips[self.index(time)] ^= bits ^ before
                 before = bits
@@ -155,41 +162,47 @@ class SlotTable:
 
     # --- changes ----------------------------------------------------------------------------------
 
-    def add(self, held: Allocation, start: int, end: int) -> None:
+    def add(self, held: "Allocation | Held", start: int, end: int) -> None:
         """Take capacity from `start` to `end`."""
         if start >= end:
             return
+        held = held if isinstance(held, Held) else Held(held)
         self._edge(start)
         self._edge(end)
-        self._flip(held, start, end)
-        for host, amount in held:
-            self._stays[host].append((start, end, amount))
+        self._flip(held, start, end, self._vacant)
+        for host, amount in held.pairs:
+            stays = self._stays[host]
+            if len(stays) > MANY_STAYS:
+                stays = self._others(host)
+            stays.append((start, end, amount))
 
-    def remove(self, held: Allocation, start: int, end: int) -> None:
+    def remove(self, held: "Allocation | Held", start: int, end: int) -> None:
         """Give back what was added with the same arguments."""
         if start >= end:
             return
-        for host, amount in held:
+        held = held if isinstance(held, Held) else Held(held)
+        for host, amount in held.pairs:
             self._stays[host].remove((start, end, amount))
-        self._flip(held, start, end)
+        self._flip(held, start, end, self._single)
         self._forget_edge(start)
         self._forget_edge(end)
 
-    def move_end(self, held: Allocation, start: int, old: int, new: int) -> None:
+    def move_end(self, held: "Allocation | Held", start: int, old: int, new: int) -> None:
         """What is held from `start` until `old` is held until `new`."""
         if old == new:
             return
+        held = held if isinstance(held, Held) else Held(held)
         self._edge(new)
         if new > old:
-            self._flip(held, old, new)
-        for host, amount in held:
+            self._flip(held, old, new, self._vacant)
+        for host, amount in held.pairs:
             stays = self._stays[host]
             try:
                 stays[stays.index((start, old, amount))] = (start, new, amount)
             except ValueError:  # it ended, and was forgotten as the past
                 stays.append((old, new, amount))
         if new < old:
-            self._flip(held, new, old)
+            self._flip(held, new, old, self._single)
         self._forget_edge(old)
 
     def trim(self, now: int) -> None:
@@ -201,6 +214,7 @@ class SlotTable:
         for time in times[:gone]:
             self._edges.pop(time, None)
         del times[:gone]
+        del self._vacant[:gone], self._single[:gone]
         for view in self._views.values():
             del view.masks[:gone]
 
@@ -208,6 +222,8 @@ class SlotTable:
         """A new host, free from now on; gives its index."""
         self.capacities.append(capacity)
         self._stays.append([])
+        new = 1 << (len(self._stays) - 1)
+        self._vacant = [mask | new for mask in self._vacant]
         for view in self._views.values():
             before = view.full
             view.add_host(capacity)
@@ -239,6 +255,8 @@ class SlotTable:
         if not index:
             raise ValueError(f"{time} is before the table's first time {times[0]}")
         times.insert(index, time)
+        self._vacant.insert(index, self._vacant[index - 1])
+        self._single.insert(index, self._single[index - 1])
         for view in self._views.values():
             view.masks.insert(index, view.masks[index - 1])
 
@@ -253,62 +271,99 @@ class SlotTable:
         del edges[time]
         index = bisect_left(self.times, time)
         if index:
-            del self.times[index]
+            del self.times[index], self._vacant[index], self._single[index]
             for view in self._views.values():
                 del view.masks[index]
 
-    def _flip(self, held: Allocation, start: int, end: int) -> None:
+    def _flip(self, held: "Held", start: int, end: int, alone_in: list[int]) -> None:
         """Flip the bits that change when the held amounts are taken, or are given back, while the
         hosts' stays are those of all others.
 
-        Hosts with nothing else in [start, end) change all through it: a lease on a hundred such
-        hosts costs one operation for each stretch of the table, not a hundred.
+        Hosts with nothing else in [start, end) (they are in `alone_in` throughout) change all
+        through it: a lease on a hundred such hosts costs one operation for each stretch of the
+        table, not a hundred.
         """
+        first = self.index(start)
+        last = bisect_left(self.times, end, first)
+        alone = held.mask
+        for index in range(first, last):
+            alone &= alone_in[index]
+        vacant, single = self._vacant, self._single
+        for index in range(first, last):
+            vacant[index] ^= alone
+            single[index] ^= alone
         for view in self._views.values():
-            whole = 0
-            parts: dict[tuple[int, int], int] = {}
-            for host, amount in held:
-                if self._is_alone(host, start, end):
-                    whole ^= view.taken(host, amount)
-                else:
-                    self._flip_parts(view, host, amount, start, end, parts)
-            if whole:
-                parts[start, end] = parts.get((start, end), 0) ^ whole
-            self._flip_masks(view.masks, parts)
-
-    def _is_alone(self, host: int, start: int, end: int) -> bool:
-        """Whether nobody else is on a host in [start, end)."""
-        stays = self._stays[host]
-        if not stays:
-            return True
-        if stays[0][1] <= self.times[0]:
-            now = self.times[0]
-            stays[:] = [stay for stay in stays if stay[1] > now]
-        for begin, until, _ in stays:  # noqa: SIM110 # a generator costs twice as much
-            if begin < end and until > start:
-                return False
-        return True
-
-    def _flip_parts(
-        self,
-        view: ShapeView,
-        host: int,
-        amount: int,
-        start: int,
-        end: int,
-        parts: dict[tuple[int, int], int],
-    ) -> None:
-        capacity, offset = self.capacities[host], view.offsets[host]
-        for begin, until, taken in pieces(self._stays[host], start, end):
-            free = capacity - taken
-            before, after = view.count(free), view.count(free - amount)
-            if before != after:
-                span = (begin, until)
-                parts[span] = parts.get(span, 0) ^ (between(before, after) << offset)
-
-    def _flip_masks(self, masks: list[int], parts: dict[tuple[int, int], int]) -> None:
-        times = self.times
-        for (start, end), bits in parts.items():
-            first = bisect_right(times, start) - 1 if start > times[0] else 0
-            for index in range(first, bisect_left(times, end, first)):
+            bits = held.bits(view, alone)
+            masks = view.masks
+            for index in range(first, last):
                 masks[index] ^= bits
+        if alone != held.mask:
+            self._flip_shared(held, alone, start, end)
+
+    def _flip_shared(self, held: "Held", alone: int, start: int, end: int) -> None:
+        """The hosts that others are on as well, each by itself."""
+        for host, amount in held.pairs:
+            if alone >> host & 1:
+                continue
+            for begin, until, taken, count in pieces(self._others(host), start, end):
+                first = self.index(begin)
+                last = bisect_left(self.times, until, first)
+                self._count_stays(host, count, first, last)
+                free = self.capacities[host] - taken
+                for view in self._views.values():
+                    before, after = view.count(free), view.count(free - amount)
+                    if before != after:
+                        bits = between(before, after) << view.offsets[host]
+                        for index in range(first, last):
+                            view.masks[index] ^= bits
+
+    def _count_stays(self, host: int, others: int, first: int, last: int) -> None:
+        """One stay more or less on a host beside so many others."""
+        if others > 1:
+            return
+        bit = 1 << host
+        for index in range(first, last):
+            self._single[index] ^= bit
+            if not others:
+                self._vacant[index] ^= bit
+
+    def _others(self, host: int) -> list[Stay]:
+        """The stays on a host, those of the past forgotten."""
+        stays = self._stays[host]
+        now = self.times[0]
+        if stays and stays[0][1] <= now:
+            stays[:] = [stay for stay in stays if stay[1] > now]
+        return stays
+
+
+class Held:
+    """An allocation with what is derived from it once: the mask of its hosts, its bits in each
+    view."""
+
+    __slots__ = ("_bits", "mask", "pairs")
+
+    def __init__(self, pairs: Allocation) -> None:
+        self.pairs = pairs
+        self.mask = 0
+        for host, _ in pairs:
+            self.mask |= 1 << host
+        self._bits: dict[ShapeView, int] = {}
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self.pairs)
+
+    def bits(self, view: ShapeView, alone: int) -> int:
+        """The bits that go in a view when the hosts in `alone` are taken while empty."""
+        if alone == self.mask:
+            known = self._bits.get(view)
+            if known is None:
+                known = self._bits[view] = self._computed(view, alone)
+            return known
+        return self._computed(view, alone) if alone else 0
+
+    def _computed(self, view: ShapeView, alone: int) -> int:
+        bits = 0
+        for host, amount in self.pairs:
+            if alone >> host & 1:
+                bits |= view.taken(host, amount)
+        return bits

@@ -4,7 +4,7 @@ from orrery.core.model.lease import LeaseStatus
 from orrery.sched.leases.booking import Booking, RunPlan
 from orrery.sched.leases.placing import run_at
 from orrery.sched.leases.settings import Migration
-from orrery.sched.leases.slottable import FOREVER, Allocation, SlotTable
+from orrery.sched.leases.slottable import FOREVER, Held, SlotTable
 from orrery.sched.leases.timeline import Timeline
 
 MOST_TRIES = 512
@@ -79,7 +79,7 @@ def next_chance(
     return None if found is None else found[0]
 
 
-def _same_hosts_again(table: SlotTable, held: Allocation, need: int, after: int) -> int | None:
+def _same_hosts_again(table: SlotTable, held: Held, need: int, after: int) -> int | None:
     for at in table.times_after(after):
         if all(table.free_until(host, amount, at) >= at + need for host, amount in held):
             return at

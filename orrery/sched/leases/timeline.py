@@ -20,7 +20,7 @@ from orrery.sched.leases.shapes import ShapeView, pack, unpack
 from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.slottable import (
     FOREVER,
-    Allocation,
+    Held,
     SlotTable,
     Window,
 )
@@ -121,22 +121,17 @@ class Timeline:
             for shape, (memory, same) in sorted(by_shape.items(), reverse=True)
         ]
 
-    def held_by(self, booking: Booking, hosts: Sequence[int]) -> Allocation:
+    def held_by(self, booking: Booking, hosts: Sequence[int]) -> Held:
         """What its nodes hold on these hosts."""
         groups = booking.groups
-        if len(groups) == 1:
+        if len(groups) == 1 and len(set(hosts)) == len(hosts):
             shape = groups[0].shape
-            if len(set(hosts)) == len(hosts):
-                return [(host, shape) for host in hosts]
-            amounts: dict[int, int] = {}
-            for host in hosts:
-                amounts[host] = amounts.get(host, 0) + shape
-            return list(amounts.items())
-        amounts = {}
+            return Held([(host, shape) for host in hosts])
+        amounts: dict[int, int] = {}
         for group in groups:
             for node in group.nodes:
                 amounts[hosts[node]] = amounts.get(hosts[node], 0) + group.shape
-        return list(amounts.items())
+        return Held(list(amounts.items()))
 
     def window(self, view: ShapeView, now: int) -> Window:
         """What is free from now on; kept until the table changes."""
