@@ -15,7 +15,9 @@ from orrery.sched.leases.durations import resume_s, suspend_s
 from orrery.sched.leases.policies.order import ORDERS
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
+from orrery.sched.leases.repository import Transfer
 from orrery.sched.leases.settings import Backfilling, Settings, Suspension
+from orrery.sched.leases.settings import Preparation as PreparationKind
 from orrery.sched.leases.shapes import ShapeView, pack, unpack
 from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.slottable import (
@@ -24,9 +26,12 @@ from orrery.sched.leases.slottable import (
     SlotTable,
     Window,
 )
+from orrery.sched.leases.transfer import Transfers
 
 FIXED_RESOURCES = 3
 """CPU, memory and disk: the first fields of a packed capacity."""
+
+NOTHING_HELD = Held(())
 
 PRIORITY = {Stage.ENDING: 0, Stage.RUNNING: 1, Stage.PREPARING: 2, Stage.PLANNED: 3}
 """At one moment what ends comes before what begins."""
@@ -53,6 +58,8 @@ class Step(Struct, frozen=True):
     at: int
     kind: StepKind
     run: RunPlan
+    transfer: Transfer | None = None
+    """Of TRANSFER: what is to be sent where."""
 
 
 class Timeline:
@@ -64,7 +71,7 @@ class Timeline:
         self.hosts: list[SiteHost] = list(site.hosts)
         self.index_of = {host.id: index for index, host in enumerate(site.hosts)}
         self.table = SlotTable([self._capacity(host) for host in site.hosts], start)
-        self.preparation: Preparation = Unmanaged()
+        self.preparation = _preparation(settings)
         self.bookings: dict[int, Booking] = {}
         self.queue = Queue(ORDERS[settings.backfill_order])
         self.futures: dict[int, Booking] = {}
@@ -226,6 +233,7 @@ class Timeline:
     def over(self, run: RunPlan) -> None:
         """A run is behind: its booking turns to the next one, if there is one."""
         run.stage = Stage.OVER
+        run.held = NOTHING_HELD  # a year of runs stays in memory: each as small as can be
         self._next_run(run.booking)
 
     def _next_run(self, booking: Booking) -> None:
@@ -352,6 +360,12 @@ class Timeline:
 def _resources(hosts: Sequence[SiteHost]) -> tuple[str, ...]:
     """Names of the resources beyond CPU, memory and disk, in order."""
     return tuple(sorted({name for host in hosts for name, _ in host.other}))
+
+
+def _preparation(settings: Settings) -> Preparation:
+    if settings.preparation is PreparationKind.TRANSFER:
+        return Transfers(settings)
+    return Unmanaged()
 
 
 def ends_by_itself(run: RunPlan) -> bool:
