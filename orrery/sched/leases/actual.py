@@ -82,7 +82,10 @@ def overdue(line: Timeline, run: RunPlan, now: int) -> None:
 
 
 def is_blocked(line: Timeline, run: RunPlan) -> bool:
-    """Whether a run that should begin has to wait for hosts that are not free in reality."""
+    """Whether a run that should begin has to wait for its image, or for hosts that are not free
+    in reality."""
+    if not line.preparation.is_there(run.booking):
+        return True
     if not line.overdue:
         return False
     hosts = set(run.hosts)
@@ -90,7 +93,7 @@ def is_blocked(line: Timeline, run: RunPlan) -> bool:
 
 
 def wait(line: Timeline, run: RunPlan) -> None:
-    """It begins when its hosts are free in reality."""
+    """It begins when its hosts are free in reality, and have its image."""
     line.waiting.append(run)
 
 

@@ -15,7 +15,7 @@ from orrery.sched.leases.cycle import may_start, run_cycle
 from orrery.sched.leases.deadline import plan_by_deadline
 from orrery.sched.leases.exact import reserve_exactly
 from orrery.sched.leases.policies.order import ORDERS
-from orrery.sched.leases.progress import finish_early, progress
+from orrery.sched.leases.progress import finish_early, prepare, progress
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.soon import accept, immediate, start_soon
@@ -158,6 +158,7 @@ class Calendar:
     def use(self, settings: Settings) -> None:
         """Go on with other settings: what is planned already stays."""
         self.line.settings = settings
+        self.line.preparation.use(settings)
 
     # --- hosts ------------------------------------------------------------------------------------
 
@@ -202,6 +203,8 @@ class Calendar:
         line = self.line
         line.table.trim(now)
         while True:
+            if line.preparation.managed:
+                prepare(line, now)
             run = line.due(now)
             if run is not None:
                 self._go_on(run, now)
@@ -228,7 +231,8 @@ class Calendar:
 
     def next_time(self) -> int | None:
         """When `advance` has something to do again."""
-        return self.line.next_time()
+        times = (self.line.next_time(), self.line.preparation.next_time())
+        return min((time for time in times if time is not None), default=None)
 
     # --- what happened ----------------------------------------------------------------------------
 
@@ -238,6 +242,11 @@ class Calendar:
         assert run is not None and run.stage is Stage.RUNNING
         finish_early(self.line, run, now)
         self._dirty = True
+
+    def transferred(self, transfer_id: int, now: int) -> None:
+        """The image of a TRANSFER step is on its hosts."""
+        self.line.preparation.arrived(transfer_id, now)
+        actual.retry_waiting(self.line)
 
     def started(self, lease_id: int, now: int) -> None:
         """The VMs of a lease have booted."""

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking, RunPlan
-from orrery.sched.leases.placing import mask_of
+from orrery.sched.leases.masks import mask_of
 from orrery.sched.leases.queue import Bucket, Key
 from orrery.sched.leases.settings import Backfilling
 from orrery.sched.leases.slottable import FOREVER
@@ -154,6 +154,7 @@ def _advance_futures(line: Timeline, now: int) -> None:
         if run is None or run.start <= now or not _could_be_earlier(line, booking, run, now):
             continue
         line.drop(run)
+        line.preparation.set_aside(booking, now)
         if start_soon(line, booking, now):
             continue
         if not reserve(line, booking, now):

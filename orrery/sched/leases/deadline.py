@@ -49,19 +49,19 @@ def _begins(line: Timeline, booking: Booking, earliest: int) -> int:
 
 
 def _in_one_run(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
-    found = _whole_run(line, booking, _begins(line, booking, earliest))
+    found = _whole_run(line, booking, _begins(line, booking, earliest), now)
     if found is None or not line.preparation.book(booking, found.hosts, found.start, now):
         return False
     line.book(found)
     return True
 
 
-def _whole_run(line: Timeline, booking: Booking, at: int) -> RunPlan | None:
+def _whole_run(line: Timeline, booking: Booking, at: int, now: int) -> RunPlan | None:
     """The first uninterrupted run from `at` on that ends in time."""
     assert booking.deadline is not None
     allowed = None
     if line.preparation.managed and booking.hosts is None:
-        ready, allowed = line.preparation.ready(booking, at)[-1]
+        ready, allowed = line.preparation.ready(booking, now + line.settings.lead_s)[-1]
         at = max(at, ready)
     least = line.settings.boot_s + booking.remaining
     for _ in range(MOST_TRIES):

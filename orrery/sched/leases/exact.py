@@ -32,13 +32,26 @@ def find_exactly(line: Timeline, booking: Booking, start: int, now: int) -> Open
     earliest = now + line.settings.lead_s
     if at < earliest:
         return f"it would have to begin {earliest - at} s ago: its VMs need time to start"
-    if line.preparation.managed and line.preparation.ready(booking, now)[0][0] > at:
+    choices = _choices(line, booking, at, earliest)
+    if not choices:
         return "its image cannot be on any host by then"
     end = at + length(line, booking)
-    found = place(line, booking, at, None)
-    if found is not None and found[1] >= end:
-        return Opening(found[0], at, end)
+    for allowed in choices:
+        found = place(line, booking, at, allowed)
+        if found is None or found[1] < end:
+            continue
+        if line.preparation.possible(booking, found[0], at, now):
+            return Opening(found[0], at, end)
     return _by_preemption(line, booking, at, end, now)
+
+
+def _choices(line: Timeline, booking: Booking, at: int, earliest: int) -> tuple[int | None, ...]:
+    """Masks of hosts to look on in turn, those with its image first; None stands for all."""
+    if not line.preparation.managed:
+        return (None,)
+    ready = line.preparation.ready(booking, earliest)
+    masks = [hosts for time, hosts in ready if time <= at]
+    return (*(mask for mask in masks if mask is not None), None) if masks else ()
 
 
 def booting_s(line: Timeline, booking: Booking) -> int:
@@ -57,6 +70,8 @@ def _by_preemption(line: Timeline, booking: Booking, at: int, end: int, now: int
         room.close()
     if hosts is None:
         return "not enough is free at that time, nor can enough leases give way"
+    if not line.preparation.possible(booking, hosts, at, now):
+        return "its image cannot be on the hosts by then"
     return Opening(hosts, at, end, tuple(giving_way))
 
 

@@ -19,6 +19,7 @@ def lose(line: Timeline, host: int, now: int) -> None:
     for booking in hit:
         _lose_runs(line, booking, now)
     line.block(host, now)
+    line.preparation.lose(host)
     for booking in sorted(hit, key=lambda b: (b.kind is LeaseKind.BEST_EFFORT, b.order)):
         _again(line, booking, f"host {name} was lost", now)
     line.gain = True

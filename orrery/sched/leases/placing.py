@@ -1,9 +1,8 @@
 """Where the nodes of a lease go: hosts that are free from one time on, and the run there."""
 
-from collections.abc import Iterable
-
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan
 from orrery.sched.leases.durations import migration_s
+from orrery.sched.leases.masks import mask_of
 from orrery.sched.leases.settings import Migration
 from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.slottable import FOREVER, Window
@@ -50,14 +49,6 @@ def _place_group(
         preferred = view.of_hosts(mask_of(booking.hosts[node] for node in group.nodes))
     hosts = _choose(line, view, window, group.count, target, allowed, preferred)
     return tuple(hosts), until
-
-
-def mask_of(hosts: Iterable[int]) -> int:
-    """Bit h for each host h."""
-    mask = 0
-    for host in hosts:
-        mask |= 1 << host
-    return mask
 
 
 def _best(window: Window, count: int, allowed: int) -> tuple[int, int] | None:

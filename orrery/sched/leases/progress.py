@@ -2,7 +2,21 @@
 
 from orrery.core.model.lease import LeaseStatus
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
-from orrery.sched.leases.timeline import StepKind, Timeline
+from orrery.sched.leases.timeline import Step, StepKind, Timeline
+
+BEFORE_START = frozenset({LeaseStatus.SCHEDULED, LeaseStatus.PREPARING, LeaseStatus.READY})
+
+
+def prepare(line: Timeline, now: int) -> None:
+    """Images are sent, and arrive: what that means for the leases that wait for them."""
+    for news in line.preparation.due(now, automatic=line.automatic):
+        booking, run = news.booking, news.booking.run
+        line.changed.add(booking.id)
+        if run is not None and booking.status in BEFORE_START and run.stage is Stage.PLANNED:
+            if booking.status is not news.status:
+                booking.become(news.status)
+            if news.transfer is not None:
+                line.steps.append(Step(news.at, StepKind.TRANSFER, run, news.transfer))
 
 
 def begin(line: Timeline, run: RunPlan, now: int) -> None:
@@ -17,6 +31,7 @@ def begin(line: Timeline, run: RunPlan, now: int) -> None:
         line.step(now, StepKind.START, run)
     elif run.migration_s or booking.hosts != run.hosts:
         booking.become(LeaseStatus.MIGRATING)
+        line.preparation.moved(booking, run.hosts, now)
         line.step(now, StepKind.MIGRATE, run)
     else:
         booking.become(LeaseStatus.RESUMING)
@@ -69,7 +84,7 @@ def end(line: Timeline, run: RunPlan, now: int) -> None:
         goes_on(line, booking)
     elif run.ending is Ending.KILL:
         booking.remaining, booking.served = booking.duration, 0
-        line.preparation.release(booking, now)
+        line.preparation.set_aside(booking, now)
         line.enqueue(booking)
     else:
         done(line, booking, run, now)

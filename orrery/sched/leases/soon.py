@@ -97,7 +97,7 @@ def immediate(line: Timeline, booking: Booking, now: int) -> RunPlan | None:
 
 def back_to_queue(line: Timeline, booking: Booking, now: int) -> None:
     """Its plan was taken from it: it waits again, in its old place."""
-    line.preparation.release(booking, now)
+    line.preparation.set_aside(booking, now)
     line.no_future(booking)
     if booking.hosts is None and booking.status is not LeaseStatus.QUEUED:
         booking.remaining, booking.served = booking.duration, 0
