@@ -35,6 +35,9 @@ AFRESH = frozenset(
 """Statuses of a lease whose VMs have not been started, or will be started anew."""
 
 
+STOPS = frozenset({LeaseOrder.STOP, LeaseOrder.KILL})
+
+
 class Fact(Enum):
     """How far the VMs are with what they were told."""
 
@@ -58,15 +61,12 @@ def present_run(lease: Lease) -> Run | None:
 def fact(lease: Lease, vms: list[Vm]) -> Fact:
     """How far they are. A run that has begun is not failed by one node: that is for its user."""
     if all(vm.status is S.DONE for vm in vms):
-        return Fact.REACHED if lease.order is LeaseOrder.STOP else Fact.ENDED
+        return Fact.REACHED if lease.order in STOPS else Fact.ENDED
     match lease.order:
         case LeaseOrder.RUN:
             return run_fact(lease, vms)
         case LeaseOrder.SUSPEND:
             return suspend_fact(vms)
-        case LeaseOrder.KILL:
-            there = all(vm.status in (S.PENDING, S.DONE) for vm in vms)
-            return Fact.REACHED if there else Fact.UNDER_WAY
     return Fact.UNDER_WAY
 
 
@@ -153,9 +153,9 @@ def stopping(lease: Lease, vm: Vm, host_id: int) -> Iterator[VmCommand]:
 
 
 def killing(lease: Lease, vm: Vm, host_id: int) -> Iterator[VmCommand]:
-    """Stopped at once and made ready to start afresh, whatever it is doing."""
-    if vm.status not in (S.PENDING, S.CLEANUP_RESUBMIT):
-        yield recover(lease, vm, RecoverOperation.DELETE_RECREATE)
+    """Stopped at once; what cannot be stopped now is when its driver has answered."""
+    if can_stop(vm):
+        yield terminate(lease, vm, hard=True)
 
 
 ORDERS = {
@@ -178,26 +178,36 @@ def ending(lease: Lease, vm: Vm, view: View) -> Iterator[VmCommand]:
 def removing(lease: Lease, vm: Vm) -> Iterator[VmCommand]:
     """A VM that another one has taken the place of."""
     if vm.status is not S.CLEANUP_DELETE:
-        yield recover(lease, vm, RecoverOperation.DELETE)
+        yield RecoverVm(
+            cause=cause(lease),
+            actor=ENGINE,
+            vm_id=vm.id,
+            lease_id=lease.id,
+            operation=RecoverOperation.DELETE,
+        )
 
 
 def terminate(lease: Lease, vm: Vm, *, hard: bool) -> TerminateVm:
     return TerminateVm(cause=cause(lease), actor=ENGINE, vm_id=vm.id, lease_id=lease.id, hard=hard)
 
 
-def recover(lease: Lease, vm: Vm, operation: RecoverOperation) -> RecoverVm:
-    return RecoverVm(
-        cause=cause(lease), actor=ENGINE, vm_id=vm.id, lease_id=lease.id, operation=operation
-    )
-
-
 def cause(lease: Lease) -> str:
     return f"lease-{lease.id}"
 
 
-def misplaced(lease: Lease, vms: list[Vm]) -> tuple[int, ...]:
-    """Nodes whose VM is still somewhere though the lease is to start afresh: its host was lost, and
-    another VM takes its place."""
-    if lease.status not in AFRESH or lease.order is not None:
+def to_be_made_anew(lease: Lease, vms: list[Vm], *, begins: bool) -> tuple[int, ...]:
+    """Nodes that get another VM before the lease starts afresh: those whose VM its plan has
+    stopped, and those whose VM is still somewhere because its host was lost. A node that its user
+    has ended stays ended.
+
+    Args:
+        begins: a run begins now, from nothing.
+    """
+    if lease.status not in AFRESH or lease.order not in (None, LeaseOrder.RUN):
         return ()
-    return tuple(node for node, vm in enumerate(vms) if vm.status not in (S.PENDING, S.DONE))
+    return tuple(
+        node
+        for node, vm in enumerate(vms)
+        if (vm.status is S.DONE and vm.cause == cause(lease))
+        or (vm.status not in (S.DONE, S.PENDING) and (begins or lease.order is None))
+    )

@@ -327,6 +327,7 @@ class Leasing:
             self._wake.set()
 
     def _planned(self, lease: Lease, booking: Booking, note: Note) -> PlanLease:
+        before = note.current
         runs, note.current = plans.runs_of(
             lease, booking, note.current, self._sites.ids(self._calendar), self._clock.now()
         )
@@ -352,14 +353,16 @@ class Leasing:
             change=None if note.is_answered else lease.change,
             refusal=note.refusal,
         )
-        return replace(plan, new_vms=self._new_vms(plan, lease))
+        begins = note.current is not None and note.current is not before
+        return replace(plan, new_vms=self._new_vms(plan, lease, begins=begins))
 
-    def _new_vms(self, plan: PlanLease, lease: Lease) -> tuple[int, ...]:
+    def _new_vms(self, plan: PlanLease, lease: Lease, *, begins: bool) -> tuple[int, ...]:
         fresh = replace(lease, status=plan.status, order=plan.order)
         if plan.status.final or not fresh.is_accepted:
             return ()
         missing = range(len(lease.vms), plan.terms.node_count)
-        return (*orders.misplaced(fresh, orders.vms_of(lease, self._view)), *missing)
+        vms = orders.vms_of(lease, self._view)
+        return (*orders.to_be_made_anew(fresh, vms, begins=begins), *missing)
 
     # --- carry out --------------------------------------------------------------------------------
 

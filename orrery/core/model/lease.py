@@ -135,7 +135,7 @@ class LeaseOrder(Enum):
     STOP = "stop"
     """Shut down: the lease is complete."""
     KILL = "kill"
-    """Stop at once: what they did is lost, and they start afresh later."""
+    """Stop at once: what they did is lost; others take their place when the lease starts afresh."""
 
 
 class ChangeKind(Enum):
