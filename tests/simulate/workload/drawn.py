@@ -3,10 +3,11 @@
 from hypothesis import strategies as st
 
 from orrery.core.capacity import Capacity
+from orrery.core.lease_lwf import Amounts
 from orrery.core.model.lease import NodeSet, Terms
 from orrery.sched.leases.site import Site
 from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
-from orrery.simulate.leases.workload.sites import Amounts, site_of
+from orrery.simulate.leases.workload.sites import site_of
 
 CENTURY_S = 10**9
 TEXTS = st.text(

@@ -10,16 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orrery.core.errors import InvalidInput
-from orrery.simulate.leases.workload.lwf import (
-    optional_whole,
-    read_extras,
-    read_pairs,
-    read_software,
-    read_start,
-    read_time,
-)
+from orrery.core.lease_lwf import read_software, read_start, read_time
+from orrery.core.xml_tree import Element, read_xml
+from orrery.simulate.leases.workload.lwf import optional_whole, read_extras, read_pairs
 from orrery.simulate.leases.workload.model import Arrival, Workload
-from orrery.simulate.leases.workload.xml_tree import Element, read_xml
 
 
 class Start(Struct, frozen=True):

@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from orrery.core.documents import Fields, Value, shown
 from orrery.core.errors import InvalidInput
+from orrery.core.lease_lwf import AMOUNT_MAX, Amounts
 from orrery.core.lease_terms import NODE_FIELDS, read_node_size
 from orrery.core.model.lease import NodeSet, Terms
 from orrery.core.moments import LONGEST_S
@@ -44,7 +45,6 @@ from orrery.simulate.leases.workload.distributions import (
     number,
 )
 from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
-from orrery.simulate.leases.workload.sites import AMOUNT_MAX, Amounts
 
 USER_RATE = "simul_userrate"
 COUNT_MAX = 1_000_000

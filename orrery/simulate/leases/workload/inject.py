@@ -12,13 +12,13 @@ from msgspec import Struct
 from orrery.core.capacity import Capacity
 from orrery.core.documents import Fields, Value
 from orrery.core.errors import InvalidInput
+from orrery.core.lease_lwf import Amounts
 from orrery.core.lease_terms import NODE_FIELDS, read_node_size
 from orrery.core.model.lease import NodeSet, Terms
 from orrery.core.moments import DAY_S, HOUR_S, LONGEST_S, MINUTE_S, parse_duration
 from orrery.sched.leases.site import Site
 from orrery.simulate.leases.workload.generate import COUNT_MAX, read_percent
 from orrery.simulate.leases.workload.model import Arrival, Workload, in_order, merge
-from orrery.simulate.leases.workload.sites import Amounts
 
 SIZES = {"small": (1, 24), "medium": (25, 48), "large": (49, 72)}
 """Nodes of a reservation, of the 144 of the published site."""

@@ -11,13 +11,18 @@ What the format has no place for is written as an extra: the priority.
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import quoteattr
 
-from msgspec.structs import replace
-
 from orrery.core.errors import InvalidInput
-from orrery.core.model.lease import NodeSet, Terms
-from orrery.core.moments import LONGEST_S, parse_colons, show_duration
+from orrery.core.lease_lwf import (
+    read_terms,
+    read_time,
+    whole_attribute,
+    with_preemptible,
+)
+from orrery.core.model.lease import Terms
+from orrery.core.moments import show_duration
 from orrery.core.numbers import MAX_ID, whole
 from orrery.core.template import UNFIT_FOR_XML
+from orrery.core.xml_tree import Element, read_xml
 from orrery.sched.leases.site import Site
 from orrery.simulate.leases.workload.model import (
     UNNUMBERED,
@@ -26,21 +31,12 @@ from orrery.simulate.leases.workload.model import (
     in_order,
     numbered,
 )
-from orrery.simulate.leases.workload.sites import (
-    AMOUNT_MAX,
-    groups_of,
-    read_node_set,
-    resources_of,
-    site_from_xml,
-    whole_attribute,
-)
-from orrery.simulate.leases.workload.xml_tree import Element, read_xml
+from orrery.simulate.leases.workload.sites import groups_of, resources_of, site_from_xml
 
 DESCRIPTION = "description"
 """The attribute of a workload that is an element of its own in the file."""
 PRIORITY = "orrery_priority"
 PRIORITY_MAX = 1_000_000
-TIME_FORM = "is no time: give it as HH:MM:SS, with the days before it if need be"
 
 
 def read_lwf(data: bytes, *, honour_preemptible: bool = True) -> Workload:
@@ -105,67 +101,6 @@ def read_id(lease: Element) -> int:
     return UNNUMBERED if lease_id is None else lease_id
 
 
-def read_terms(lease: Element, at: int, priority: int) -> Terms:
-    """A deadline lease that names no start may start when it is asked for."""
-    start, immediate = read_start(lease.need("start"))
-    deadline = lease.child("deadline")
-    deadline_s = None if deadline is None else read_time(deadline, "time")
-    if deadline_s is not None and start is None:
-        start, immediate = at, False
-    image, image_mib = read_software(lease.child("software"))
-    return Terms(
-        nodes=read_nodes(lease.need("nodes")),
-        duration=read_duration(lease.need("duration")),
-        start=start,
-        immediate=immediate,
-        deadline=deadline_s,
-        image=image,
-        image_mib=image_mib,
-        priority=priority,
-    )
-
-
-def read_nodes(element: Element) -> tuple[NodeSet, ...]:
-    found = []
-    for group in element.all("node-set"):
-        count, amounts = read_node_set(group)
-        found.append(NodeSet(count=count, capacity=amounts.capacity, other=amounts.other))
-    if not found:
-        raise element.refuse("", "holds no <node-set>: give at least one")
-    return tuple(found)
-
-
-def read_start(element: Element) -> tuple[int | None, bool]:
-    """The exact start, and whether it is at once."""
-    exact, now = element.child("exact"), element.child("now")
-    if exact is not None and now is not None:
-        raise element.refuse("", "is both exact and now: keep one")
-    return (None if exact is None else read_time(exact, "time")), now is not None
-
-
-def read_duration(element: Element) -> int:
-    exact = read_seconds(element, "time")
-    if not exact:
-        raise element.refuse(element.attribute("time"), "is no duration: more than 0", "time")
-    return max(1, round(exact))
-
-
-def read_software(element: Element | None) -> tuple[str | None, int]:
-    image = None if element is None else element.child("disk-image")
-    if image is None:
-        return None, 0
-    return image.attribute("id"), whole_attribute(image, "size", AMOUNT_MAX)
-
-
-def with_preemptible(terms: Terms, lease: Element) -> Terms:
-    text = lease.attributes.get("preemptible")
-    if text is None:
-        return terms
-    if text.lower() not in ("true", "false"):
-        raise lease.refuse(text, "is neither true nor false", "preemptible")
-    return replace(terms, preemptible=text.lower() == "true")
-
-
 def read_extras(lease: Element) -> tuple[tuple[str, str], ...]:
     extra = lease.child("extra")
     return () if extra is None else read_pairs(extra)
@@ -195,19 +130,6 @@ def read_priority(lease: Element, text: str | None) -> int:
 
 def optional_whole(element: Element, name: str) -> int | None:
     return whole_attribute(element, name, MAX_ID) if name in element.attributes else None
-
-
-def read_time(element: Element, name: str) -> int:
-    """Whole seconds, the nearest."""
-    return round(read_seconds(element, name))
-
-
-def read_seconds(element: Element, name: str) -> float:
-    text = element.attribute(name).strip()
-    seconds = parse_colons(text.removeprefix("+"))
-    if seconds is None or seconds > LONGEST_S:
-        raise element.refuse(text, TIME_FORM, name)
-    return seconds
 
 
 # --- writing ------------------------------------------------------------------------------------

@@ -1,29 +1,24 @@
 """Sites as text: Haizea's resources string, LWF's site element, and YAML. Reads no file."""
 
 import re
-from collections.abc import Iterable, Sequence
-
-from msgspec import Struct
+from collections.abc import Iterable
 
 from orrery.core.capacity import Capacity
 from orrery.core.documents import Fields, Value, shown
 from orrery.core.errors import InvalidInput
+from orrery.core.lease_lwf import (
+    AMOUNT_MAX,
+    HOSTS_MAX,
+    Amounts,
+    amounts_of,
+    read_node_set,
+)
 from orrery.core.lease_terms import NODE_FIELDS, read_node_size
 from orrery.core.numbers import whole
+from orrery.core.xml_tree import Element
 from orrery.sched.leases.site import Site, SiteHost
-from orrery.simulate.leases.workload.xml_tree import Element
-
-HOSTS_MAX = 100_000
-AMOUNT_MAX = 1 << 40
 
 RESOURCES = re.compile(r"\s*([0-9]{1,9})[\s,]+(\S.*?)[\s,]*", re.ASCII | re.DOTALL)
-
-
-class Amounts(Struct, frozen=True):
-    """What a host or a node has."""
-
-    capacity: Capacity
-    other: tuple[tuple[str, int], ...] = ()
 
 
 def site_of(groups: Iterable[tuple[int, Amounts]], field: str = "site") -> Site:
@@ -46,19 +41,6 @@ def site_of(groups: Iterable[tuple[int, Amounts]], field: str = "site") -> Site:
 def host(number: int, amounts: Amounts) -> SiteHost:
     name = f"node{number}"
     return SiteHost(id=number, name=name, capacity=amounts.capacity, other=amounts.other)
-
-
-def amounts_of(resources: Sequence[tuple[str, int]]) -> Amounts:
-    """CPU, Memory and Disk are ours; what has another name goes to the others."""
-    known = {"cpu": 0, "memory": 0, "disk": 0}
-    other: dict[str, int] = {}
-    for name, amount in resources:
-        if name.lower() in known:
-            known[name.lower()] += amount
-        else:
-            other[name] = other.get(name, 0) + amount
-    capacity = Capacity(known["cpu"], known["memory"], known["disk"])
-    return Amounts(capacity, tuple(sorted(other.items())))
 
 
 def resources_of(capacity: Capacity, other: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
@@ -100,34 +82,6 @@ def site_from_xml(element: Element) -> Site:
         count, amounts = read_node_set(group)
         groups.append((count, checked(amounts, f"line {group.line}, <node-set>", "")))
     return site_of(groups, f"line {element.line}, <site>")
-
-
-def read_node_set(element: Element) -> tuple[int, Amounts]:
-    count = whole_attribute(element, "numnodes", HOSTS_MAX)
-    if not count:
-        raise element.refuse("0", "is no number of nodes: at least 1", "numnodes")
-    return count, amounts_of([read_resource(res) for res in element.all("res")])
-
-
-def read_resource(element: Element) -> tuple[str, int]:
-    """Several instances of a resource are as much as their sum."""
-    name = element.attribute("type").strip()
-    if not name:
-        raise element.refuse("", "is empty: name the resource", "type")
-    if "amount" in element.attributes:
-        return name, whole_attribute(element, "amount", AMOUNT_MAX)
-    instances = element.all("instance")
-    if not instances:
-        raise element.refuse("", "has neither amount nor <instance>: give one")
-    return name, sum(whole_attribute(instance, "amount", AMOUNT_MAX) for instance in instances)
-
-
-def whole_attribute(element: Element, name: str, most: int) -> int:
-    text = element.attribute(name).strip()
-    number = whole(text, most)
-    if number is None:
-        raise element.refuse(text, f"is no whole number up to {most}", name)
-    return number
 
 
 def site_from_document(value: Value, place: str = "site") -> Site:

@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from orrery.core.capacity import Capacity
 from orrery.core.errors import InvalidInput
+from orrery.core.lease_lwf import HOSTS_MAX, Amounts
 from orrery.core.model.lease import LeaseKind, NodeSet, Terms
 from orrery.core.moments import LONGEST_S
 from orrery.core.numbers import MAX_ID
 from orrery.sched.leases.site import Site
 from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
-from orrery.simulate.leases.workload.sites import HOSTS_MAX, Amounts, site_of
+from orrery.simulate.leases.workload.sites import site_of
 
 CANCELLED = 5
 FIELDS_MIN = 11

@@ -7,10 +7,11 @@ from random import Random
 from msgspec.structs import replace
 
 from orrery.core.capacity import Capacity
+from orrery.core.lease_lwf import Amounts
 from orrery.core.model.lease import NodeSet, Terms
 from orrery.core.moments import HOUR_S, MINUTE_S
 from orrery.simulate.leases.workload.model import Arrival, Workload, in_order
-from orrery.simulate.leases.workload.sites import Amounts, site_of
+from orrery.simulate.leases.workload.sites import site_of
 
 NODE = Capacity(100, 1024)
 SHORTEST_S, LONGEST_S = 5 * MINUTE_S, 12 * HOUR_S
