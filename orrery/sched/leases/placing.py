@@ -1,5 +1,7 @@
 """Where the nodes of a lease go: hosts that are free from one time on, and the run there."""
 
+from collections import Counter
+
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan
 from orrery.sched.leases.durations import migration_s
 from orrery.sched.leases.masks import mask_of
@@ -44,11 +46,35 @@ def _place_group(
         return None
     until, _ = best
     target = min(until, end)
-    preferred = 0
-    if booking.hosts is not None:
-        preferred = view.of_hosts(mask_of(booking.hosts[node] for node in group.nodes))
+    known = None if booking.hosts is None else [booking.hosts[node] for node in group.nodes]
+    preferred = 0 if known is None else view.of_hosts(mask_of(known))
     hosts = _choose(line, view, window, group.count, target, allowed, preferred)
-    return tuple(hosts), until
+    if target < until and (known is not None or len(booking.groups) > 1):
+        until = _free_until(view, window, hosts, target)  # others have their length known
+    return tuple(hosts if known is None else _stay_put(hosts, known)), until
+
+
+def _free_until(view: ShapeView, window: Window, hosts: list[int], target: int) -> int:
+    """Until when the hosts that were chosen are free: until `target` at the least."""
+    bits = view.exactly(hosts)
+    until = target
+    for time, mask in window:
+        if bits is None or mask & bits != bits:
+            break
+        until = max(until, time)
+    return until
+
+
+def _stay_put(hosts: list[int], before: list[int]) -> list[int]:
+    """Which node goes to which of these hosts: those whose host is among them stay on it."""
+    left = Counter(hosts)
+    found: list[int | None] = []
+    for host in before:
+        stays = left[host] > 0
+        left[host] -= stays
+        found.append(host if stays else None)
+    others = iter(left.elements())
+    return [next(others) if host is None else host for host in found]
 
 
 def _best(window: Window, count: int, allowed: int) -> tuple[int, int] | None:
@@ -121,7 +147,7 @@ def _place_groups(line: Timeline, booking: Booking, at: int, allowed: int | None
             held: dict[int, int] = {}
             for host in found[0]:
                 held[host] = held.get(host, 0) + group.shape
-            span = (list(held.items()), at, min(end, until))
+            span = (list(held.items()), at, until)
             table.add(*span)
             line.version += 1
             tried.append(span)

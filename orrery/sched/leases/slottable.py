@@ -200,7 +200,7 @@ class SlotTable:
             try:
                 stays[stays.index((start, old, amount))] = (start, new, amount)
             except ValueError:  # it ended, and was forgotten as the past
-                stays.append((old, new, amount))
+                stays.append((start, new, amount))
         if new < old:
             self._flip(held, new, old, self._single)
         self._forget_edge(old)
