@@ -205,7 +205,7 @@ def test_usage_counts_what_ran_for_whom(tmp_path: Path) -> None:
         refused = await cloud.request(reservation(cloud.now + 60, 9), BOB)
         assert not refused.accepted
         view = cloud.services.view
-        alice, bob = usage(view, ENGINE, cloud.now, begin, cloud.now)
+        alice, bob = usage(view, ENGINE, cloud.now, begin, cloud.now + 1)
         assert (alice.uid, alice.leases, alice.accepted, alice.done) == (2, 1, 1, 1)
         assert alice.node_s == pytest.approx(1200.0, abs=4)
         assert alice.cpu_s == pytest.approx(4800.0, abs=16)
