@@ -6,7 +6,7 @@ BIN := .venv/bin
 FAST_TESTS := $(wildcard tests/core tests/sched tests/engine tests/store tests/api tests/cli)
 NOT_FAST := -m "not real and not browser and not slow"
 
-.PHONY: help setup setup-dev setup-test demo check test soak bench lint format clean
+.PHONY: help setup setup-dev setup-test demo check test test-traces paper soak bench lint format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ test: setup-test lint ## everything, with real guests and a browser
 
 soak: setup-dev ## hours of simulated crashes, hangs and failures
 	$(BIN)/python -m orrery.simulate.soak
+
+test-traces: setup-dev ## published workloads through the lease scheduler: TRACES=directory
+	$(BIN)/python -m orrery.simulate.leases.published.traces $(or $(TRACES),$(error give TRACES=directory))
+
+paper: setup-dev ## the experiment of HPDC 2008 again: TRACES=directory, FULL=1 for all 72 workloads
+	$(BIN)/python -m orrery.simulate.leases.published.paper $(or $(TRACES),$(error give TRACES=directory)) $(if $(FULL),--full)
 
 bench: setup-dev ## measure, and compare with the budget
 	$(BIN)/python -m bench
