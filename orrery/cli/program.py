@@ -37,6 +37,10 @@ NOUNS = {
 
 OTHERS = {
     "events": Branch("orrery.cli.events:events", "What happens in the engine, as it happens."),
+    "simulate": Branch(
+        "orrery.simulate.leases.command.group:simulate",
+        "Try scheduling policies for leases on a workload, without hosts.",
+    ),
     "doctor": Branch("orrery.cli.doctor:command", "Check this machine and say what to mend."),
     "completion": Branch("orrery.cli.completion:completion", "Completion for bash, zsh or fish."),
     "version": Branch("orrery.cli.version:version", "The versions of this program and the engine."),

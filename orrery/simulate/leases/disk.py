@@ -8,7 +8,7 @@ Images that are kept for later leases only are not counted.
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
 from orrery.simulate.leases.history import in_order, runs_of
@@ -22,7 +22,7 @@ Stay = tuple[int, int, RunPlan, bool]
 def stays_of(booking: Booking) -> Iterator[Stay]:
     """Where images and memory lay."""
     runs = runs_of(booking)
-    for run, following in zip(runs, [*runs[1:], None], strict=True):
+    for run, following in zip_longest(runs, runs[1:]):
         suspends = run.ending is Ending.SUSPEND
         leaves = run.end
         if suspends:

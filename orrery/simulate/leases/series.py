@@ -38,8 +38,8 @@ class Series(Struct, frozen=True):
 
     def averages(self, end: int, count: int) -> list[float]:
         """The mean of each of `count` equal parts of [0, end)."""
-        if end <= 0:
-            return []
+        if end <= 0 or not self.times:
+            return [0.0] * count
         found = [0.0] * count
         width = end / count
         bounds = [*self.times[1:], end]

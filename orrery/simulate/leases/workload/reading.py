@@ -83,9 +83,15 @@ def read_site(text: str) -> Site:
     Raises:
         InvalidInput: it is neither.
     """
-    if RESOURCES.fullmatch(text) and ":" in text:
-        return site_from_resources(text)
-    data = content(Path(text))
+    return site_from_resources(text) if is_resources(text) else parse_site(content(Path(text)))
+
+
+def is_resources(text: str) -> bool:
+    return RESOURCES.fullmatch(text) is not None and ":" in text
+
+
+def parse_site(data: bytes) -> Site:
+    """The site in the content of a file."""
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return read_lwf_site(data)
     document = read_yaml(decoded(data))
