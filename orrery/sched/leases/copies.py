@@ -56,6 +56,10 @@ class Copies:
         """What is in the cache of a host, the longest there first."""
         return list(self._cache.get(host, ()))
 
+    def in_use(self, host: int) -> list[Image]:
+        """What of that leases use."""
+        return [image for image, copy in self._cache.get(host, {}).items() if copy.users]
+
     # --- changes ----------------------------------------------------------------------------------
 
     def pin(self, lease: int, image: Image, hosts: int) -> None:
