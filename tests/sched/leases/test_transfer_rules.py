@@ -305,10 +305,11 @@ def test_a_best_effort_lease_that_must_wait_is_ready_when_its_image_is_there() -
     site = Imaging(transfer_settings(backfilling=Backfilling.CONSERVATIVE), hosts=1)
     site.ask(terms("a"))
     lease = site.ask(terms("b"))
-    site.run_to(150)
-    assert lease.status is LeaseStatus.PREPARING
-    site.run_to(200)
-    assert lease.status is LeaseStatus.READY
+    seen = []
+    for now in (99, 150, 200):
+        site.run_to(now)
+        seen.append(lease.status)
+    assert seen == [LeaseStatus.SCHEDULED, LeaseStatus.PREPARING, LeaseStatus.READY]
 
 
 def test_each_transfer_is_one_step_with_its_image_and_hosts() -> None:
