@@ -12,7 +12,7 @@ from orrery.api.route import ErrorOut, Query, Route
 
 REF = "#/components/schemas/{name}"
 
-TYPES = {str: "string", int: "integer", bool: "boolean"}
+TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
@@ -78,9 +78,7 @@ PATH_ID = {
 
 
 def describe_query(query: Query) -> dict[str, Any]:
-    return {
-        "name": query.name,
-        "in": "query",
-        "description": query.help,
-        "schema": {"type": TYPES[query.type], "default": query.default},
-    }
+    schema: dict[str, Any] = {"type": TYPES[query.type]}
+    if query.default is not None:
+        schema["default"] = query.default
+    return {"name": query.name, "in": "query", "description": query.help, "schema": schema}

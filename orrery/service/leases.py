@@ -3,6 +3,7 @@ answer is given when what it says is stored.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,8 +41,11 @@ MAX_REPEATS = 366
 class Repeat(Struct, frozen=True, kw_only=True):
     """A recurring reservation: the first one and `count` - 1 more, each `every_s` later."""
 
-    every_s: float
-    count: int
+    every_s: float = 0.0
+    count: int = 0
+    starts: tuple[float, ...] = ()
+    """The starts after the first one, where they are not evenly spaced: on working days, or at
+    the same time of day across a change of the clocks."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -175,15 +179,28 @@ def repeated(wanted: Request) -> Iterator[Terms]:
     if repeat is None:
         yield wanted.terms
         return
-    if wanted.terms.start is None:
+    start = wanted.terms.start
+    if start is None:
         raise InvalidInput("repeat", "", "needs a start: best-effort leases do not recur")
-    if not 1 <= repeat.count <= MAX_REPEATS:
-        raise InvalidInput("repeat", str(repeat.count), f"is not 1 to {MAX_REPEATS} times")
-    if not repeat.every_s >= wanted.terms.duration:
+    for later in (0.0, *distances(repeat, start, wanted.terms.duration)):
+        yield shifted(wanted.terms, later)
+
+
+def distances(repeat: Repeat, start: float, duration: float) -> list[float]:
+    """How long after the first one each further one starts."""
+    count = len(repeat.starts) + 1 if repeat.starts else repeat.count
+    if not 1 <= count <= MAX_REPEATS:
+        raise InvalidInput("repeat", str(count), f"is not 1 to {MAX_REPEATS} times")
+    if not repeat.starts:
+        found = [number * repeat.every_s for number in range(1, count)]
+        shortest = repeat.every_s
+    else:
+        found = [at - start for at in repeat.starts]
+        shortest = min(b - a for a, b in pairwise((0.0, *found)))
+    if not shortest >= duration:
         remedy = "seconds are less than the duration: give more"
-        raise InvalidInput("repeat", f"{repeat.every_s:g}", remedy)
-    for number in range(repeat.count):
-        yield shifted(wanted.terms, number * repeat.every_s)
+        raise InvalidInput("repeat", f"{shortest:g}", remedy)
+    return found
 
 
 def shifted(terms: Terms, seconds: float) -> Terms:

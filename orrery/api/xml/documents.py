@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from orrery.api.xml import host as host_xml
+from orrery.api.xml import lease as lease_xml
 from orrery.api.xml import monitoring as monitoring_xml
 from orrery.api.xml import network as network_xml
 from orrery.api.xml import storage as storage_xml
@@ -16,6 +17,7 @@ from orrery.api.xml import users as users_xml
 from orrery.api.xml import vm as vm_xml
 from orrery.api.xml.fragments import Fragments, Pieces, Shelf, escaped
 from orrery.core.model.host import Cluster, Host
+from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
 from orrery.core.model.users import Group, User, VmTemplate
@@ -110,6 +112,18 @@ class Documents:
 
     def series(self, samples: Iterable[Sample]) -> Answer:
         return whole(monitoring_xml.data(samples))
+
+    # --- leases
+
+    def lease(self, lease: Lease) -> Answer:
+        return list(self._lease(lease))
+
+    def lease_pool(self, leases: Iterable[Lease]) -> Answer:
+        return pool("LEASE_POOL", map(self._lease, leases))
+
+    def _lease(self, lease: Lease) -> Pieces:
+        names = storage_xml.owner_names(lease.uid, lease.gid, self._view)
+        return self._made.of("lease", lease, names, lease_xml.lease)
 
     # --- hosts and clusters
 

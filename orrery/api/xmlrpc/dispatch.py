@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from orrery.api.xmlrpc import hosts, networks, storage, system, users, vms
+from orrery.api.xmlrpc import hosts, leases, networks, storage, system, users, vms
 from orrery.api.xmlrpc.answers import Answers
 from orrery.api.xmlrpc.method import (
     CODES,
@@ -42,7 +42,7 @@ from orrery.core.messages import Actor
 
 METHODS: Mapping[str, Method] = {
     f"one.{row.name}": row
-    for module in (vms, hosts, storage, networks, users, system)
+    for module in (vms, leases, hosts, storage, networks, users, system)
     for row in module.METHODS
 }
 """Everything this version does."""
