@@ -65,22 +65,35 @@ def _first(line: Timeline, without: set[int]) -> Booking | None:
 
 def may_start(line: Timeline, booking: Booking, now: int) -> bool:
     """A cheap look: are enough hosts free now for long enough?"""
-    if line.preparation.managed and booking.hosts is None:
-        return True
     key = booking.queue_key
-    room = _room(line, key, now) if key is not None else None
+    if key is None:
+        return False
+    if line.preparation.managed:
+        return _may_start_prepared(line, key, booking, now)
+    room = _room(line, key, now + line.settings.lead_s)
     return room is not None and room >= booking.need
 
 
-def _room(line: Timeline, key: Key, now: int) -> int | None:
-    """For how long enough nodes of a bucket's shape are free from now on; None: not even now."""
+def _may_start_prepared(line: Timeline, key: Key, booking: Booking, now: int) -> bool:
+    """The same at the times at which its image can be on hosts."""
+    for at, hosts in line.preparation.ready(booking, now + line.settings.lead_s):
+        room = _room(line, key, at, hosts)
+        if room is not None and room >= booking.need:
+            return True
+    return False
+
+
+def _room(line: Timeline, key: Key, at: int, hosts: int | None = None) -> int | None:
+    """For how long enough nodes of a bucket's shape are free from a time on; None: not even
+    then. With a mask of hosts: free on these."""
     shape, count = key
     if not shape:
-        return 1 << 60
+        return FOREVER
     room = None
-    at = now + line.settings.lead_s
-    for until, mask in line.window(line.table.view(shape), at):
-        if mask.bit_count() < count:
+    view = line.table.view(shape)
+    allowed = view.full if hosts is None else view.of_hosts(hosts)
+    for until, mask in line.window(view, at):
+        if (mask & allowed).bit_count() < count:
             break
         room = until - at
     return room
@@ -137,8 +150,11 @@ def _next_fitting(
     at."""
     waiting = bucket.backfill
     if line.preparation.managed:
-        return (position, 1) if position < len(waiting) else (None, 1)
-    room = _room(line, key, now)
+        for index in range(position, len(waiting)):
+            if _may_start_prepared(line, key, waiting[index][1], now):
+                return index, index - position + 1
+        return None, len(waiting) - position + 1
+    room = _room(line, key, now + line.settings.lead_s)
     if room is None:
         return None, 1
     for index in range(position, len(waiting)):
@@ -164,7 +180,7 @@ def _advance_futures(line: Timeline, now: int) -> None:
 def _could_be_earlier(line: Timeline, booking: Booking, run: RunPlan, now: int) -> bool:
     """A cheap look: is there a time before its start at which enough would be free for long
     enough, its own hosts counted as free?"""
-    if line.preparation.managed or len(booking.groups) != 1:
+    if len(booking.groups) != 1:
         return True
     group = booking.groups[0]
     view = line.table.view(group.shape)
