@@ -40,11 +40,11 @@ class RunPlan:
 
     __slots__ = (
         "booking",
-        "confirmed",
         "end",
         "ending",
         "held",
         "hosts",
+        "is_late",
         "migration_s",
         "resumes",
         "stage",
@@ -77,7 +77,8 @@ class RunPlan:
         self.resumes = resumes
         self.migration_s = migration_s
         self.stage = Stage.PLANNED
-        self.confirmed = False
+        self.is_late = False
+        """Its VMs should be up by now, and are not."""
 
     @property
     def next_time(self) -> int:
@@ -86,12 +87,23 @@ class RunPlan:
             case Stage.PLANNED:
                 return self.start
             case Stage.PREPARING:
-                return self.vm_start
+                if self.ending is Ending.KILL and (self.is_late or self.vm_end < self.vm_start):
+                    return self.vm_end
+                return self.end if self.is_late else self.vm_start
             case Stage.RUNNING:
                 return self.vm_end
             case Stage.ENDING:
                 return self.end
         return FOREVER
+
+    def is_given_up(self, now: int) -> bool:
+        """Whether its hosts are taken from it before its VMs are up."""
+        return (
+            self.ending is Ending.KILL
+            and self.stage is Stage.PREPARING
+            and (self.is_late or self.vm_end < self.vm_start)
+            and self.vm_end <= now
+        )
 
     def operations(self) -> list[Operation]:
         """What happens around the VMs' time, each with its length (nil-length ones left out)."""

@@ -14,6 +14,8 @@ from orrery.sched.leases.preempt import give_way, in_the_way
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import StepKind, Timeline
 
+TOO_LITTLE = "so little of its time would be left that it has to be cancelled instead"
+
 
 def withdraw(line: Timeline, booking: Booking, status: LeaseStatus, now: int) -> None:
     """End a lease in any status: plans are given up, VMs that run are stopped."""
@@ -40,30 +42,41 @@ def stop_now(line: Timeline, run: RunPlan, now: int) -> None:
     if run.stage is Stage.PREPARING:
         run.vm_start = run.vm_end = now
     run.ending = Ending.KILL
-    line.end_at(run, now)
+    line.end_now(run, now)
     line.step(now, StepKind.KILL, run)
     line.over(run)
 
 
 def set_length(line: Timeline, booking: Booking, seconds: int, now: int) -> str | None:
     """Add seconds to the duration of a lease (or take them, below 0)."""
-    remaining = booking.remaining + seconds
-    if booking.status is LeaseStatus.SUSPENDING or remaining <= 0:
-        return "so little of its time would be left that it has to be cancelled instead"
-    run = _last_run(booking)
-    reason = None
-    if run is None:
-        if booking.queue_key is not None:
-            line.queue.remove(booking)
-            _new_length(booking, seconds)
-            line.enqueue(booking)
-            return None
-    elif run.ending is Ending.COMPLETE:
-        reason = _move_end(line, booking, run, seconds, now)
+    ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
+    if not ahead:
+        return _wait_for(line, booking, seconds)
+    last = ahead[-1]
+    if last.stage is Stage.ENDING and last.ending is Ending.COMPLETE:
+        return "it is ending already"
+    if seconds < 0:
+        reason = _shorten(line, booking, ahead, -seconds, now)
+    elif last.ending is Ending.COMPLETE:
+        reason = _lengthen(line, booking, last, seconds, now)
+    else:
+        reason = None  # what its present run does not do is planned later
     if reason is None:
         _new_length(booking, seconds)
+        if last.stage is Stage.OVER and booking.run is None:
+            back_to_queue(line, booking, now)
         line.changed.add(booking.id)
     return reason
+
+
+def _wait_for(line: Timeline, booking: Booking, seconds: int) -> str | None:
+    """A lease in the queue waits for a run of another length."""
+    if booking.remaining + seconds <= 0:
+        return TOO_LITTLE
+    line.queue.remove(booking)
+    _new_length(booking, seconds)
+    line.enqueue(booking)
+    return None
 
 
 def _new_length(booking: Booking, seconds: int) -> None:
@@ -72,24 +85,44 @@ def _new_length(booking: Booking, seconds: int) -> None:
     booking.terms = replace(booking.terms, duration=booking.terms.duration + seconds)
 
 
-def _last_run(booking: Booking) -> RunPlan | None:
-    ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
-    return ahead[-1] if ahead else None
-
-
-def _move_end(line: Timeline, booking: Booking, run: RunPlan, seconds: int, now: int) -> str | None:
-    if run.stage is Stage.ENDING:
-        return "it is ending already"
-    if seconds < 0:
-        if run.vm_end + seconds <= max(now, run.vm_start):
-            return "that much of its time is behind already: cancel it instead"
-        line.gain = True
-    elif booking.deadline is not None and run.vm_end + seconds > booking.deadline:
+def _lengthen(line: Timeline, booking: Booking, run: RunPlan, seconds: int, now: int) -> str | None:
+    if booking.deadline is not None and run.vm_end + seconds > booking.deadline:
         return "it would end after its deadline"
-    elif not _room_after(line, run, seconds, now):
+    if not _room_after(line, run, seconds, now):
+        if booking.kind is LeaseKind.BEST_EFFORT and run.stage is Stage.PLANNED:
+            line.drop(run)  # it was promised no time: it is planned anew
+            return None
         return "its hosts are promised to others after its end"
     run.vm_end += seconds
     line.end_at(run, run.end + seconds)
+    return None
+
+
+def _shorten(
+    line: Timeline, booking: Booking, ahead: list[RunPlan], seconds: int, now: int
+) -> str | None:
+    """Its last runs are given up, or end earlier, whatever they were to end with."""
+    planned = sum(run.vm_end - run.vm_start for run in ahead if run.stage is not Stage.ENDING)
+    less = seconds - max(0, booking.remaining - planned)
+    if less < 0 or (less == 0 and ahead[-1].stage is Stage.ENDING and booking.remaining > seconds):
+        return None  # only what no run was planned for yet
+    *before, last = ahead
+    needless = []
+    while before and last.stage is Stage.PLANNED and less >= last.vm_end - last.vm_start:
+        less -= last.vm_end - last.vm_start
+        needless.append(last)
+        last = before.pop()
+    vm_end = last.vm_end - less
+    if last.stage is Stage.ENDING or vm_end <= max(now, last.vm_start):
+        return TOO_LITTLE
+    end = vm_end + line.settings.shutdown_s
+    if end > last.end and not free_after(line, last, end - last.end):
+        return "its hosts are promised to others before it could be shut down"
+    for run in needless:
+        line.drop(run)
+    last.vm_end, last.ending = vm_end, Ending.COMPLETE
+    line.end_at(last, end)
+    line.gain = True
     return None
 
 

@@ -113,6 +113,20 @@ def _split(line: Timeline, booking: Booking, at: int) -> list[RunPlan]:
     return []
 
 
+def plan_rest(line: Timeline, booking: Booking, now: int) -> bool:
+    """Plan again what comes after the run of a lease that is under way, or after its suspension."""
+    remaining, hosts = booking.remaining, booking.hosts
+    at, run = now + line.settings.lead_s, booking.run
+    if run is not None:
+        at = max(at, run.end)
+        booking.hosts = run.hosts
+        if run.stage is not Stage.ENDING:
+            booking.remaining -= run.vm_end - run.vm_start
+    runs = _split(line, booking, at)
+    booking.remaining, booking.hosts = remaining, hosts
+    return bool(runs)
+
+
 def _by_preemption(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
     """As a reservation at its earliest start, or at the latest that still is in time."""
     assert booking.deadline is not None
@@ -153,7 +167,7 @@ def _put_back(
     line: Timeline, planned: list[Booking], before: list[tuple[Booking, list[RunPlan]]]
 ) -> None:
     for each in planned:
-        for run in reversed(list(each.runs)):
+        for run in reversed([run for run in each.runs if run.stage is Stage.PLANNED]):
             line.drop(run)
     for _, runs in before:
         for run in runs:

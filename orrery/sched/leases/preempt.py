@@ -7,7 +7,6 @@ be is stopped then, not before: it may end by itself until that time.
 from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.policies.preemption import PREEMPTION
-from orrery.sched.leases.settings import Suspension
 from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import Timeline
@@ -45,21 +44,26 @@ def can_give_way(line: Timeline, run: RunPlan, at: int, now: int) -> bool:
     booking = run.booking
     if run.stage is Stage.PLANNED:
         return True
-    limit = line.settings.max_suspensions
-    if limit is not None and booking.suspensions >= limit:
+    if is_spared(line, booking):
         return False
     if run.stage is Stage.ENDING:
         return False  # its end is at hand and cannot be hurried
     if run.ending is Ending.SUSPEND and run.vm_end <= now:
         return False
-    return suspension_starts(line, run, at, now) is not None or booking.hosts is None
+    return suspension_starts(line, run, at, now) is not None or not run.resumes
+
+
+def is_spared(line: Timeline, booking: Booking) -> bool:
+    """Whether it was suspended so often that it is not again."""
+    limit = line.settings.max_suspensions
+    return limit is not None and booking.suspensions >= limit
 
 
 def suspension_starts(line: Timeline, run: RunPlan, at: int, now: int) -> int | None:
     """When its suspension has to begin to be finished at `at`; None when it does not pay or is
     not possible."""
     booking = run.booking
-    if line.settings.suspension is Suspension.NONE or not line.may_suspend(booking):
+    if not line.may_suspend(booking) or is_spared(line, booking):
         return None
     seconds = line.suspend_s(booking, run.hosts)
     begins = at - seconds
@@ -108,18 +112,32 @@ def in_the_way(
 ) -> list[RunPlan] | None:
     """The runs that would have to give way for a run to keep its hosts in [start, end); None when
     one of them cannot."""
-    hosts = {host for host, _ in run.held}
-    able = {id(other): other for _, other in candidates(line, run.booking, start, end, now)}
+    hosts = set(run.hosts)
+    able = [
+        other
+        for _, other in candidates(line, run.booking, start, end, now)
+        if not hosts.isdisjoint(other.hosts)
+    ]
     room = Room(line, start, end)
     try:
-        for other in able.values():
-            if not hosts.isdisjoint(host for host, _ in other.held):
+        for other in able:
+            room.take(other)
+            if _is_free(line, run, start, end):
+                break
+        else:
+            return None
+        for other in reversed(room.taken[:-1]):
+            room.give_back(other)
+            if not _is_free(line, run, start, end):
                 room.take(other)
-        free = all(line.table.free_until(host, held, start) >= end for host, held in run.held)
-        taken = room.taken
+        return room.taken
     finally:
         room.close()
-    return taken if free else None
+
+
+def _is_free(line: Timeline, run: RunPlan, start: int, end: int) -> bool:
+    """Whether all that a run holds is free in [start, end) as well."""
+    return all(line.table.free_until(host, held, start) >= end for host, held in run.held)
 
 
 class Room:

@@ -60,6 +60,7 @@ def wind_up(line: Timeline, run: RunPlan, now: int) -> None:
     booking = run.booking
     run.stage = Stage.ENDING
     ran = max(0, run.vm_end - run.vm_start)
+    run.vm_start = min(run.vm_start, run.vm_end)  # they may never have come up
     booking.ran += ran
     booking.served += ran
     booking.remaining = max(0, booking.remaining - ran)
@@ -115,15 +116,18 @@ NEXT = {
 
 def progress(line: Timeline, run: RunPlan, now: int) -> None:
     """Through all stages that are due by now; back on the agenda for the next one."""
-    while run.stage is not Stage.OVER and run.next_time <= now and _may_go_on(line, run):
-        NEXT[run.stage](line, run, now)
+    while run.stage is not Stage.OVER and run.next_time <= now and _may_go_on(line, run, now):
+        if run.ending is Ending.KILL and run.is_given_up(now):
+            wind_up(line, run, now)
+        else:
+            NEXT[run.stage](line, run, now)
     if run.stage is not Stage.OVER:
         line.put_on_agenda(run)
 
 
-def _may_go_on(line: Timeline, run: RunPlan) -> bool:
+def _may_go_on(line: Timeline, run: RunPlan, now: int) -> bool:
     """Operations end when planned, or when they are said to have ended."""
-    return line.automatic or run.confirmed or run.stage not in OPERATING
+    return line.automatic or run.stage not in OPERATING or run.is_given_up(now)
 
 
 OPERATING = frozenset({Stage.PREPARING, Stage.ENDING})

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
+from operator import xor
 
 FIELD_BITS = 40
 FIELD = (1 << FIELD_BITS) - 1
@@ -55,8 +57,8 @@ class ShapeView:
         "_demand",
         "_expanded",
         "_taken",
+        "flips",
         "full",
-        "masks",
         "offsets",
         "owners",
         "widths",
@@ -77,10 +79,16 @@ class ShapeView:
         self.owners: list[int] = []
         """The host of each bit."""
         self.full = 0
-        self.masks: list[int] = []
-        """One for each stretch of the table: `masks[i]` holds from `times[i]` to `times[i + 1]`."""
+        self.flips: list[int] = []
+        """For each change point of the table the bits that flip there; for the first one, the mask
+        that holds from then on."""
         for capacity in capacities:
             self.add_host(capacity)
+
+    @property
+    def masks(self) -> list[int]:
+        """What is free in each stretch of the table."""
+        return list(accumulate(self.flips, xor))
 
     def add_host(self, capacity: int) -> None:
         width = self.count(capacity)

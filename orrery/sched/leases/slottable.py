@@ -4,15 +4,17 @@ Two structures are kept in step and changed in place, never rebuilt:
 
 * a list of *stays* for each host: what it is taken for, from when until when. Capacity is one
   integer with a field for each resource, so that taking and giving back are one addition;
-* a *view* for each shape of node that leases ask for: one bit mask for each stretch between two
-  change points of the whole table. A host into which k more nodes of the shape fit has the lowest
-  k of its bits set. Such codes make the minimum over a window a bitwise AND and the number of
-  nodes that fit a population count, which is what makes an earliest fit a matter of microseconds
-  on hundreds of hosts.
+* a *view* for each shape of node that leases ask for: for each change point of the whole table,
+  the bits that flip there. A host into which k more nodes of the shape fit has the lowest k of its
+  bits set. Such codes make the minimum over a window a bitwise AND and the number of nodes that
+  fit a population count; a change touches only the points where it begins and ends. So an earliest
+  fit is a matter of microseconds on hundreds of hosts.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import xor
 
 from orrery.sched.leases.shapes import FIELD_BITS, ShapeView, between, pack, unpack
 from orrery.sched.leases.stays import Stay, free_until, least_free, pieces, taken_at
@@ -39,10 +41,6 @@ class SlotTable:
         """Change points: all starts and ends; the first is at or before the present."""
         self._edges: dict[int, int] = {}
         self._stays: list[list[Stay]] = [[] for _ in capacities]
-        self._vacant: list[int] = [(1 << len(capacities)) - 1]
-        """For each stretch of the table, the hosts that nobody is on (bit h for host h)."""
-        self._single: list[int] = [0]
-        """The same for those with one stay."""
         self._views: dict[int, ShapeView] = {}
         self._max_views = views
 
@@ -59,18 +57,13 @@ class SlotTable:
 
     def _made(self, shape: int) -> ShapeView:
         view = ShapeView(shape, self.capacities)
-        view.masks = [0] * len(self.times)
-        flips = [0] * len(self.times)
+        view.flips = [0] * len(self.times)
         for host, stays in enumerate(self._stays):
             before, offset, capacity = 0, view.offsets[host], self.capacities[host]
-            for time, _, taken, _ in pieces(stays, self.times[0], FOREVER):
+            for time, _, taken in pieces(stays, self.times[0], FOREVER):
                 bits = ((1 << view.count(capacity - taken)) - 1) << offset
-                flips[self.index(time)] ^= bits ^ before
+                view.flips[self.index(time)] ^= bits ^ before
                 before = bits
-        mask = 0
-        for index, flip in enumerate(flips):
-            mask ^= flip
-            view.masks[index] = mask
         return view
 
     def index(self, time: int) -> int:
@@ -89,14 +82,19 @@ class SlotTable:
         """The smallest free amount of each resource on a host at any time in [start, end)."""
         return least_free(self._stays[host], self.capacities[host], start, end, fields)
 
+    def free_pieces(self, host: int, start: int) -> list[tuple[int, int, int]]:
+        """(from, until, packed free capacity) of a host from `start` on, for ever."""
+        capacity = self.capacities[host]
+        found = pieces(self._stays[host], start, FOREVER)
+        return [(piece[0], piece[1], capacity - piece[2]) for piece in found]
+
     def throughout(self, view: ShapeView, start: int, end: int) -> int:
         """The mask of what is free at every moment of [start, end)."""
-        first = self.index(start)
-        masks = view.masks
-        mask = masks[first]
-        for index in range(first + 1, bisect_left(self.times, end)):
-            mask &= masks[index]
-        return mask
+        first, flips = self.index(start), view.flips
+        free = reduce(xor, flips[: first + 1])
+        for flip in flips[first + 1 : bisect_left(self.times, end)]:
+            free &= ~flip  # what is free and flips is taken
+        return free
 
     def times_after(self, time: int) -> list[int]:
         """The change points after a time."""
@@ -104,18 +102,18 @@ class SlotTable:
 
     def window(self, view: ShapeView, start: int, least: int = 1) -> Window:
         """What is free from `start` on, and for how long: until fewer than `least` nodes fit."""
-        times, masks = self.times, view.masks
+        times, flips = self.times, view.flips
         first = self.index(start)
-        mask = masks[first]
+        free = reduce(xor, flips[: first + 1])
         found: Window = []
         for index in range(first + 1, len(times)):
-            narrower = mask & masks[index]
-            if narrower != mask:
-                found.append((times[index], mask))
-                mask = narrower
-                if mask.bit_count() < least:
+            taken = free & flips[index]
+            if taken:
+                found.append((times[index], free))
+                free ^= taken
+                if free.bit_count() < least:
                     return found
-        found.append((FOREVER, mask))
+        found.append((FOREVER, free))
         return found
 
     def earliest(
@@ -123,22 +121,24 @@ class SlotTable:
     ) -> tuple[int, int] | None:
         """The first change point after `after` from which `count` nodes fit for `length`, with
         the mask of where; only hosts whose bits are in `allowed` count."""
-        times, masks = self.times, view.masks
+        times, flips = self.times, view.flips
         if allowed is None:
             allowed = view.full
-        for first in range(bisect_right(times, after), len(times)):
-            mask = masks[first] & allowed
-            if mask.bit_count() < count or times[first] == FOREVER:
+        first = bisect_right(times, after)
+        mask = reduce(xor, flips[:first], 0)
+        for begin in range(first, len(times)):
+            mask ^= flips[begin]
+            free = mask & allowed
+            if free.bit_count() < count or times[begin] == FOREVER:
                 continue
-            end = times[first] + length
-            index = first + 1
-            while index < len(times) and times[index] < end:
-                mask &= masks[index]
-                if mask.bit_count() < count:
-                    break
-                index += 1
+            last = bisect_left(times, times[begin] + length, begin + 1)
+            for flip in flips[begin + 1 : last]:
+                if free & flip:
+                    free &= ~flip
+                    if free.bit_count() < count:
+                        break
             else:
-                return times[first], mask
+                return times[begin], free
         return None
 
     def chance_before(
@@ -146,15 +146,18 @@ class SlotTable:
     ) -> bool:
         """Whether `count` nodes could fit for `length` from some time in [after, before), if the
         bits in `own` were free from `before` on: a necessary condition only."""
-        times, masks = self.times, view.masks
-        for first in range(self.index(after), bisect_left(times, before)):
-            mask = masks[first]
-            if mask.bit_count() < count:
+        times, flips = self.times, view.flips
+        first, then = self.index(after), bisect_left(times, before)
+        mask = reduce(xor, flips[:first], 0)
+        for begin in range(first, then):
+            mask ^= flips[begin]
+            free = mask
+            if free.bit_count() < count:
                 continue
-            end = max(times[first], after) + length
-            for index in range(first + 1, bisect_left(times, end)):
-                mask &= masks[index] | own if times[index] >= before else masks[index]
-                if mask.bit_count() < count:
+            last = bisect_left(times, max(times[begin], after) + length)
+            for index in range(begin + 1, last):
+                free &= ~(flips[index] if index < then else flips[index] & ~own)
+                if free.bit_count() < count:
                     break
             else:
                 return True
@@ -169,7 +172,7 @@ class SlotTable:
         held = held if isinstance(held, Held) else Held(held)
         self._edge(start)
         self._edge(end)
-        self._flip(held, start, end, self._vacant)
+        self._flip(held, start, end)
         for host, amount in held.pairs:
             stays = self._stays[host]
             if len(stays) > MANY_STAYS:
@@ -183,7 +186,7 @@ class SlotTable:
         held = held if isinstance(held, Held) else Held(held)
         for host, amount in held.pairs:
             self._stays[host].remove((start, end, amount))
-        self._flip(held, start, end, self._single)
+        self._flip(held, start, end)
         self._forget_edge(start)
         self._forget_edge(end)
 
@@ -194,7 +197,7 @@ class SlotTable:
         held = held if isinstance(held, Held) else Held(held)
         self._edge(new)
         if new > old:
-            self._flip(held, old, new, self._vacant)
+            self._flip(held, old, new)
         for host, amount in held.pairs:
             stays = self._stays[host]
             try:
@@ -202,7 +205,7 @@ class SlotTable:
             except ValueError:  # it ended, and was forgotten as the past
                 stays.append((start, new, amount))
         if new < old:
-            self._flip(held, new, old, self._single)
+            self._flip(held, new, old)
         self._forget_edge(old)
 
     def trim(self, now: int) -> None:
@@ -214,21 +217,18 @@ class SlotTable:
         for time in times[:gone]:
             self._edges.pop(time, None)
         del times[:gone]
-        del self._vacant[:gone], self._single[:gone]
         for view in self._views.values():
-            del view.masks[:gone]
+            view.flips[: gone + 1] = [reduce(xor, view.flips[: gone + 1])]
 
     def add_host(self, capacity: int) -> int:
         """A new host, free from now on; gives its index."""
         self.capacities.append(capacity)
         self._stays.append([])
-        new = 1 << (len(self._stays) - 1)
-        self._vacant = [mask | new for mask in self._vacant]
         for view in self._views.values():
             before = view.full
             view.add_host(capacity)
             added = view.full ^ before
-            view.masks = [mask | added for mask in view.masks]
+            view.flips[0] ^= added
         return len(self.capacities) - 1
 
     def raise_capacity(self, host: int, capacity: int) -> None:
@@ -255,10 +255,8 @@ class SlotTable:
         if not index:
             raise ValueError(f"{time} is before the table's first time {times[0]}")
         times.insert(index, time)
-        self._vacant.insert(index, self._vacant[index - 1])
-        self._single.insert(index, self._single[index - 1])
         for view in self._views.values():
-            view.masks.insert(index, view.masks[index - 1])
+            view.flips.insert(index, 0)
 
     def _forget_edge(self, time: int) -> None:
         edges = self._edges
@@ -271,61 +269,50 @@ class SlotTable:
         del edges[time]
         index = bisect_left(self.times, time)
         if index:
-            del self.times[index], self._vacant[index], self._single[index]
+            del self.times[index]
             for view in self._views.values():
-                del view.masks[index]
+                del view.flips[index]
 
-    def _flip(self, held: "Held", start: int, end: int, alone_in: list[int]) -> None:
+    def _flip(self, held: "Held", start: int, end: int) -> None:
         """Flip the bits that change when the held amounts are taken, or are given back, while the
         hosts' stays are those of all others.
 
-        Hosts with nothing else in [start, end) (they are in `alone_in` throughout) change all
-        through it: a lease on a hundred such hosts costs one operation for each stretch of the
-        table, not a hundred.
+        Hosts with nothing else in [start, end) change at its ends, all together: a lease on a
+        hundred such hosts costs two operations, however long the table is.
         """
+        alone, shared = held, [p for p in held.pairs if not self._is_alone(p[0], start, end)]
         first = self.index(start)
         last = bisect_left(self.times, end, first)
-        alone = held.mask
-        for index in range(first, last):
-            alone &= alone_in[index]
-        vacant, single = self._vacant, self._single
-        for index in range(first, last):
-            vacant[index] ^= alone
-            single[index] ^= alone
+        if shared:
+            others = {host for host, _ in shared}
+            alone = Held([pair for pair in held.pairs if pair[0] not in others])
         for view in self._views.values():
-            bits = held.bits(view, alone)
-            masks = view.masks
-            for index in range(first, last):
-                masks[index] ^= bits
-        if alone != held.mask:
-            self._flip_shared(held, alone, start, end)
+            bits = alone.bits(view)
+            view.flips[first] ^= bits
+            view.flips[last] ^= bits
+        if shared:
+            self._flip_shared(shared, start, end)
 
-    def _flip_shared(self, held: "Held", alone: int, start: int, end: int) -> None:
+    def _is_alone(self, host: int, start: int, end: int) -> bool:
+        """Whether nobody else is on a host in [start, end)."""
+        for begin, until, _ in self._stays[host]:  # noqa: SIM110 # a generator costs twice as much
+            if begin < end and until > start:
+                return False
+        return True
+
+    def _flip_shared(self, shared: Allocation, start: int, end: int) -> None:
         """The hosts that others are on as well, each by itself."""
-        for host, amount in held.pairs:
-            if alone >> host & 1:
-                continue
-            for begin, until, taken, count in pieces(self._others(host), start, end):
-                first = self.index(begin)
+        for host, amount in shared:
+            capacity = self.capacities[host]
+            for begin, until, taken in pieces(self._others(host), start, end):
+                free, first = capacity - taken, self.index(begin)
                 last = bisect_left(self.times, until, first)
-                self._count_stays(host, count, first, last)
-                free = self.capacities[host] - taken
                 for view in self._views.values():
                     before, after = view.count(free), view.count(free - amount)
                     if before != after:
                         bits = between(before, after) << view.offsets[host]
-                        for index in range(first, last):
-                            view.masks[index] ^= bits
-
-    def _count_stays(self, host: int, others: int, first: int, last: int) -> None:
-        """One stay more or less on a host beside so many others."""
-        if others > 1:
-            return
-        bit = 1 << host
-        for index in range(first, last):
-            self._single[index] ^= bit
-            if not others:
-                self._vacant[index] ^= bit
+                        view.flips[first] ^= bits
+                        view.flips[last] ^= bits
 
     def _others(self, host: int) -> list[Stay]:
         """The stays on a host, those of the past forgotten."""
@@ -337,33 +324,23 @@ class SlotTable:
 
 
 class Held:
-    """An allocation with what is derived from it once: the mask of its hosts, its bits in each
-    view."""
+    """An allocation, with the bits that go in each view when its hosts are taken while empty."""
 
-    __slots__ = ("_bits", "mask", "pairs")
+    __slots__ = ("_bits", "pairs")
 
     def __init__(self, pairs: Allocation) -> None:
         self.pairs = pairs
-        self.mask = 0
-        for host, _ in pairs:
-            self.mask |= 1 << host
         self._bits: dict[ShapeView, int] = {}
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(self.pairs)
 
-    def bits(self, view: ShapeView, alone: int) -> int:
-        """The bits that go in a view when the hosts in `alone` are taken while empty."""
-        if alone == self.mask:
-            known = self._bits.get(view)
-            if known is None:
-                known = self._bits[view] = self._computed(view, alone)
-            return known
-        return self._computed(view, alone) if alone else 0
-
-    def _computed(self, view: ShapeView, alone: int) -> int:
-        bits = 0
-        for host, amount in self.pairs:
-            if alone >> host & 1:
-                bits |= view.taken(host, amount)
-        return bits
+    def bits(self, view: ShapeView) -> int:
+        """Computed once for each view."""
+        known = self._bits.get(view)
+        if known is None:
+            known = 0
+            for host, amount in self.pairs:
+                known |= view.taken(host, amount)
+            self._bits[view] = known
+        return known

@@ -7,8 +7,8 @@ from orrery.sched.leases.shapes import covers, unpack
 Stay = tuple[int, int, int]
 """(start, end, packed amount)"""
 
-Piece = tuple[int, int, int, int]
-"""(start, end, packed amount taken all through it, by how many stays)"""
+Piece = tuple[int, int, int]
+"""(start, end, packed amount taken all through it)"""
 
 
 def taken_at(stays: Sequence[Stay], time: int) -> int:
@@ -18,29 +18,27 @@ def taken_at(stays: Sequence[Stay], time: int) -> int:
 
 def pieces(stays: Sequence[Stay], start: int, end: int) -> list[Piece]:
     """[start, end) cut where what is taken changes."""
-    steps: list[tuple[int, int, int]] = []
-    taken = count = 0
+    steps: list[tuple[int, int]] = []
+    taken = 0
     for begin, until, amount in stays:
         if begin < end and until > start:
             if begin <= start:
                 taken += amount
-                count += 1
             else:
-                steps.append((begin, amount, 1))
+                steps.append((begin, amount))
             if until < end:
-                steps.append((until, -amount, -1))
+                steps.append((until, -amount))
     if not steps:
-        return [(start, end, taken, count)]
+        return [(start, end, taken)]
     steps.sort()
     found = []
     at = start
-    for time, amount, one in steps:
+    for time, amount in steps:
         if time > at:
-            found.append((at, time, taken, count))
+            found.append((at, time, taken))
             at = time
         taken += amount
-        count += one
-    found.append((at, end, taken, count))
+    found.append((at, end, taken))
     return found
 
 
@@ -59,5 +57,5 @@ def least_free(
     stays: Sequence[Stay], capacity: int, start: int, end: int, fields: int
 ) -> tuple[int, ...]:
     """The smallest free amount of each resource at any time in [start, end)."""
-    free = [unpack(capacity - taken, fields) for _, _, taken, _ in pieces(stays, start, end)]
+    free = [unpack(capacity - taken, fields) for _, _, taken in pieces(stays, start, end)]
     return tuple(min(amounts) for amounts in zip(*free, strict=True))

@@ -33,6 +33,9 @@ FIXED_RESOURCES = 3
 
 NOTHING_HELD = Held(())
 
+MOST_WINDOWS = 256
+"""Answers of the slot table that are kept at a time."""
+
 PRIORITY = {Stage.ENDING: 0, Stage.RUNNING: 1, Stage.PREPARING: 2, Stage.PLANNED: 3}
 """At one moment what ends comes before what begins."""
 
@@ -93,9 +96,14 @@ class Timeline:
         self._sequence = 0
         self._blocked: set[int] = set()
         self._offers: dict[int, int] = {}
-        self._held_back: dict[int, tuple[int, int]] = {}
-        """What of each host no plan may use: since when, and how much (packed)."""
-        self._window_of: dict[ShapeView, tuple[int, int, Window]] = {}
+        self._held_back: dict[int, list[tuple[int, int, int]]] = {}
+        """What of each host no plan may use: from when until when, and how much (packed)."""
+        self._overpromised: dict[int, int] = {}
+        """Hosts on which more is promised than they offer by now, and what they offer."""
+        self._settled = 0
+        """The version for which is held back what has to be."""
+        self._window_of: dict[tuple[ShapeView, int], Window] = {}
+        self._windows_for = 0
 
     # --- capacity ---------------------------------------------------------------------------------
 
@@ -142,23 +150,31 @@ class Timeline:
 
     def window(self, view: ShapeView, now: int) -> Window:
         """What is free from now on; kept until the table changes."""
-        known = self._window_of.get(view)
-        if known is not None and known[0] == self.version and known[1] == now:
-            return known[2]
-        found = self.table.window(view, now)
-        self._window_of[view] = (self.version, now, found)
+        if self._windows_for != self.version or len(self._window_of) > MOST_WINDOWS:
+            self._window_of.clear()
+            self._windows_for = self.version
+        found = self._window_of.get((view, now))
+        if found is None:
+            found = self._window_of[view, now] = self.table.window(view, now)
         return found
 
     # --- hosts ------------------------------------------------------------------------------------
 
     def add_host(self, host: SiteHost) -> None:
         """A host that is new."""
+        self._know_resources(host)
         self.hosts.append(host)
         self.index_of[host.id] = self.table.add_host(self._capacity(host))
         self.version += 1
 
+    def _know_resources(self, host: SiteHost) -> None:
+        """Resources that no host had before come after those that are known: what is packed
+        already stays as it is."""
+        self.resources += tuple(sorted({n for n, _ in host.other}.difference(self.resources)))
+
     def offered(self, host: SiteHost) -> int:
         """What a host offers, packed."""
+        self._know_resources(host)
         return self._capacity(host)
 
     def offer(self, host: int, capacity: int, now: int) -> None:
@@ -179,24 +195,41 @@ class Timeline:
         self._hold_back(host, whole, self._offers.get(host, whole), now)
 
     def _hold_back(self, host: int, whole: int, offered: int, now: int) -> None:
-        """Keep what a host does not offer out of every plan."""
+        """Keep what a host does not offer out of every plan: of what is promised on it already,
+        as soon as that is over."""
         begin = max(now, self.table.times[0])
-        before = self._held_back.pop(host, None)
-        if before is not None:
-            self.table.move_end([(host, before[1])], before[0], FOREVER, begin)
+        self._release(host, begin)
         fields = len(self.resources) + FIXED_RESOURCES
-        least = self.table.least_free(host, begin, FOREVER, fields)
-        missing = [
-            min(free, max(0, of - to))
-            for free, of, to in zip(
-                least, unpack(whole, fields), unpack(offered, fields), strict=True
-            )
+        whole_and_offered = zip(unpack(whole, fields), unpack(offered, fields), strict=True)
+        short = [max(0, of - to) for of, to in whole_and_offered]
+        held = [
+            (start, end, pack(map(min, unpack(free, fields), short)))
+            for start, end, free in self.table.free_pieces(host, begin)
         ]
-        back = pack(missing)
-        if back:
-            self.table.add([(host, back)], begin, FOREVER)
-            self._held_back[host] = (begin, back)
+        for start, end, back in held:
+            self.table.add([(host, back)], start, end)
+        self._held_back[host] = held
+        if any(back != pack(short) for _, _, back in held):
+            self._overpromised[host] = offered
         self.version += 1
+
+    def _release(self, host: int, begin: int) -> None:
+        """Hold nothing of a host back any more."""
+        self._overpromised.pop(host, None)
+        for start, end, amount in self._held_back.pop(host, ()):
+            if start >= begin:
+                self.table.remove([(host, amount)], start, end)
+            elif end > begin:
+                self.table.move_end([(host, amount)], start, end, begin)
+
+    def pass_to(self, now: int) -> None:
+        """Forget the past; where promises on hosts that offer less by now were given up, nobody
+        else is to have what they held."""
+        self.table.trim(now)
+        if self._overpromised and self.version != self._settled:
+            for host, offered in list(self._overpromised.items()):
+                self._hold_back(host, self.table.capacities[host], offered, now)
+            self._settled = self.version
 
     # --- runs -------------------------------------------------------------------------------------
 
@@ -230,9 +263,17 @@ class Timeline:
         self.put_on_agenda(run)
         self.changed.add(run.booking.id)
 
+    def end_now(self, run: RunPlan, now: int) -> None:
+        """The hosts of a run are free from now on; where its end is past, they are not held."""
+        if now < run.end:
+            self.end_at(run, now)
+        run.end = now
+        self.changed.add(run.booking.id)
+
     def over(self, run: RunPlan) -> None:
         """A run is behind: its booking turns to the next one, if there is one."""
         run.stage = Stage.OVER
+        self.overdue.pop(id(run), None)
         run.held = NOTHING_HELD  # a year of runs stays in memory: each as small as can be
         self._next_run(run.booking)
 
