@@ -1,19 +1,20 @@
 """Questions that change nothing: what would become of a request, and what could be had instead."""
 
+import heapq
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.answer import Answer, Offer
-from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.exact import Opening, booting_s, find_exactly
 from orrery.sched.leases.placing import length
 from orrery.sched.leases.preempt import Room, candidates
 from orrery.sched.leases.soon import earliest_run, immediate
 from orrery.sched.leases.timeline import Timeline
 
-MOST_STARTS = 128
+MOST_STARTS = 16
 """Times that one search for another start looks at."""
 
 NOBODY = -1
@@ -48,7 +49,24 @@ def never_fits(line: Timeline, booking: Booking) -> str | None:
         room = line.table.view(group.shape).full.bit_count()
         if room < group.count:
             return f"it asks for {group.count} nodes; the whole site has room for {room} such"
+    if len(booking.groups) > 1 and not _fit_together(line, booking):
+        return f"its {booking.node_count} nodes do not fit on the whole site together"
     return None
+
+
+def _fit_together(line: Timeline, booking: Booking) -> bool:
+    """Whether nodes that differ fit on the empty site, placed as they always are."""
+    free = list(line.table.capacities)
+    for group in booking.groups:
+        view = line.table.view(group.shape)
+        left = group.count
+        for host, capacity in enumerate(free):
+            count = min(left, view.count(capacity))
+            free[host] = capacity - count * group.shape
+            left -= count
+        if left:
+            return False
+    return True
 
 
 def _soonest(line: Timeline, booking: Booking, now: int) -> Answer:
@@ -81,10 +99,17 @@ def _in_time(line: Timeline, booking: Booking, soonest: int, now: int) -> Openin
 
 
 def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:
-    """A time, and the change points after it at which its VMs could be up."""
+    """A time, and those after it at which more could be had: when what never gives way ends."""
     before = booting_s(line, booking)
     yield first
-    for time in line.table.times_after(first - before)[:MOST_STARTS]:
+    ends = {
+        run.end
+        for other in line.live.values()
+        if other.kind is not LeaseKind.BEST_EFFORT or not other.preemptible
+        for run in other.runs
+        if run.stage is not Stage.OVER and run.end > first - before
+    }
+    for time in heapq.nsmallest(MOST_STARTS, ends):
         yield time + before
 
 
@@ -118,17 +143,18 @@ def _with_nodes(terms: Terms, count: int) -> Terms | None:
     return replace(terms, nodes=nodes)
 
 
-def _offer(booking: Booking, terms: Terms, start: int, what: str) -> Offer:
+def _offer(terms: Terms, start: int, what: str) -> Offer:
     exact = replace(terms, start=float(start), immediate=False, deadline=None)
-    del booking
     return Offer(exact, start, start + int(terms.duration), what)
 
 
 def _later(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
+    """The first start that is possible: when enough may give way, or when enough is free."""
     for time in _starts(line, booking, start):
         if not isinstance(find_exactly(line, booking, time, now), str):
-            return _offer(booking, booking.terms, time, "later")
-    return None
+            return _offer(booking.terms, time, "later")
+    run = earliest_run(line, booking, max(now, start), whole=True)
+    return None if run is None else _offer(booking.terms, run.vm_start, "later")
 
 
 def _fewer(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
@@ -146,18 +172,26 @@ def _fewer(line: Timeline, booking: Booking, start: int, now: int) -> Offer | No
     finally:
         room.close()
     terms = _with_nodes(booking.terms, count) if count < booking.node_count else None
-    return None if terms is None else _offer(booking, terms, start, "fewer nodes")
+    return None if terms is None else _offer(terms, start, "fewer nodes")
 
 
 def _shorter(line: Timeline, booking: Booking, start: int, now: int) -> Offer | None:
-    """Until the first time at which its hosts are promised to others."""
+    """Until the first time at which its hosts are promised to others: the longest that can be."""
     whole = booking.remaining
-    for end in reversed(line.table.times_after(start)):
-        if start < end < start + whole:
-            booking.remaining = end - start - line.settings.shutdown_s
-            if booking.remaining > 0 and not isinstance(
-                find_exactly(line, booking, start, now), str
-            ):
-                terms = replace(booking.terms, duration=float(booking.remaining))
-                return _offer(booking, terms, start, "shorter")
+    begins = sorted(
+        {
+            run.start - line.settings.shutdown_s - start
+            for other in line.live.values()
+            for run in other.runs
+            if run.stage is Stage.PLANNED and start < run.start < start + whole
+        },
+        reverse=True,
+    )
+    for seconds in begins[:MOST_STARTS]:
+        if seconds <= 0:
+            break
+        booking.remaining = seconds
+        if not isinstance(find_exactly(line, booking, start, now), str):
+            terms = replace(booking.terms, duration=float(seconds))
+            return _offer(terms, start, "shorter")
     return None

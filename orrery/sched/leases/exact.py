@@ -79,18 +79,35 @@ def _make_room(
     line: Timeline, booking: Booking, room: Room, at: int, end: int, now: int
 ) -> tuple[int, ...] | None:
     """Take one lease after another until all nodes fit; then spare those not needed after all."""
-    for _, run in candidates(line, booking, at, end, now):
+    able = candidates(line, booking, at, end, now)
+    could = _nodes(line, booking, room) + sum(len(run.hosts) for _, run in able)
+    if len(booking.groups) == 1 and could < booking.node_count and _one_for_one(booking, able):
+        return None
+    for _, run in able:
         room.take(run)
         if _fits(line, booking, room, at, end):
             break
     else:
         return None
     for run in reversed(room.taken[:-1]):
+        if len(booking.groups) == 1 and _nodes(line, booking, room) == booking.node_count:
+            break  # nobody can be spared
         room.give_back(run)
         if not _fits(line, booking, room, at, end):
             room.take(run)
     found = place(line, booking, at, None)
     return None if found is None else found[0]
+
+
+def _nodes(line: Timeline, booking: Booking, room: Room) -> int:
+    """How many nodes of its (first) kind are free."""
+    return room.nodes(line.table.view(booking.groups[0].shape))
+
+
+def _one_for_one(booking: Booking, able: list[tuple[float, RunPlan]]) -> bool:
+    """Whether each node that gives way makes room for one node at the most."""
+    shape = booking.groups[0].shape
+    return all(group.shape == shape for _, run in able for group in run.booking.groups)
 
 
 def _fits(line: Timeline, booking: Booking, room: Room, at: int, end: int) -> bool:

@@ -280,7 +280,7 @@ class SlotTable:
         Hosts with nothing else in [start, end) change at its ends, all together: a lease on a
         hundred such hosts costs two operations, however long the table is.
         """
-        alone, shared = held, [p for p in held.pairs if not self._is_alone(p[0], start, end)]
+        alone, shared = held, self._shared(held, start, end)
         first = self.index(start)
         last = bisect_left(self.times, end, first)
         if shared:
@@ -293,12 +293,15 @@ class SlotTable:
         if shared:
             self._flip_shared(shared, start, end)
 
-    def _is_alone(self, host: int, start: int, end: int) -> bool:
-        """Whether nobody else is on a host in [start, end)."""
-        for begin, until, _ in self._stays[host]:  # noqa: SIM110 # a generator costs twice as much
-            if begin < end and until > start:
-                return False
-        return True
+    def _shared(self, held: "Held", start: int, end: int) -> list[tuple[int, int]]:
+        """Of an allocation, the hosts that others are on in [start, end)."""
+        every, found = self._stays, []
+        for pair in held.pairs:
+            for begin, until, _ in every[pair[0]]:
+                if begin < end and until > start:
+                    found.append(pair)
+                    break
+        return found
 
     def _flip_shared(self, shared: Allocation, start: int, end: int) -> None:
         """The hosts that others are on as well, each by itself."""

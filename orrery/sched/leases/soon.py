@@ -1,8 +1,8 @@
 """As soon as possible: a start now for what waits, or a reservation ahead of time."""
 
 from orrery.core.model.lease import LeaseStatus
-from orrery.sched.leases.booking import Booking, RunPlan
-from orrery.sched.leases.placing import run_at
+from orrery.sched.leases.booking import Booking, Ending, RunPlan
+from orrery.sched.leases.placing import length, run_at
 from orrery.sched.leases.settings import Migration
 from orrery.sched.leases.slottable import FOREVER, Held, SlotTable
 from orrery.sched.leases.timeline import Timeline
@@ -44,18 +44,20 @@ def reserve(line: Timeline, booking: Booking, now: int, before: int = FOREVER) -
 
 
 def earliest_run(
-    line: Timeline, booking: Booking, now: int, before: int = FOREVER
+    line: Timeline, booking: Booking, now: int, before: int = FOREVER, *, whole: bool = False
 ) -> RunPlan | None:
-    """The run that can begin first after now."""
+    """The run that can begin first after now; `whole`: only one that is not cut."""
     after, allowed = now + line.settings.lead_s, None
     if line.preparation.managed and booking.hosts is None:
         after, allowed = line.preparation.ready(booking, after)[-1]
-    need = line.need(booking)
+    need = length(line, booking) if whole else line.need(booking)
     for _ in range(MOST_TRIES):
         at = next_chance(line, booking, need, after, allowed)
         if at is None or at >= before:
             return None
         run = run_at(line, booking, at, allowed)
+        if run is not None and whole and run.ending is not Ending.COMPLETE:
+            run = None
         if run is not None and line.preparation.book(booking, run.hosts, run.start, now):
             return run
         after = at
