@@ -4,8 +4,9 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from orrery.sched.leases.answer import Answer
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
-from orrery.sched.leases.calendar import Answer, Calendar
+from orrery.sched.leases.calendar import Calendar
 from orrery.sched.leases.settings import Settings
 from orrery.sched.leases.site import Site
 from orrery.sched.leases.timeline import Step, StepKind
@@ -78,7 +79,7 @@ class Simulation:
             for arrival in workload.arrivals
             if arrival.real_duration is not None
         }
-        self._early: list[tuple[int, int, RunPlan]] = []
+        self._early: list[tuple[int, int, int, RunPlan]] = []
 
     def run(self, progress: Progress | None) -> None:
         """Until nothing is planned and nothing arrives any more."""
@@ -101,7 +102,7 @@ class Simulation:
             times.append(planned)
         if self._next < len(self._arrivals):
             times.append(self._arrivals[self._next].at)
-        while self._early and not _runs(self._early[0][2]):
+        while self._early and not _runs(self._early[0][3]):
             heapq.heappop(self._early)
         if self._early:
             times.append(self._early[0][0])
@@ -110,7 +111,7 @@ class Simulation:
     def _end_early(self, now: int) -> None:
         """Leases whose real duration is used up end before what was asked for."""
         while self._early and self._early[0][0] <= now:
-            at, lease_id, run = heapq.heappop(self._early)
+            at, lease_id, _, run = heapq.heappop(self._early)
             if _runs(run) and run.vm_end >= at:
                 self.calendar.finish(lease_id, now)
 
@@ -127,7 +128,7 @@ class Simulation:
         real = self._real.get(booking.id)
         if real is not None and real < booking.duration:
             ends = run.vm_start + max(0, real - booking.served)
-            heapq.heappush(self._early, (ends, booking.id, run))
+            heapq.heappush(self._early, (ends, booking.id, run.start, run))
 
     def _arrive(self, now: int) -> None:
         """All that arrive now, in order."""
