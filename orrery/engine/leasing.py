@@ -52,6 +52,8 @@ ATTEMPTS = 3
 """Starts, resumes or suspensions in a row that may fail."""
 RETRY_S = 5.0
 """Before what failed is tried again."""
+SETTLING_S = 0.05
+"""News of VMs seldom comes alone: wait for the rest of it, so that one plan takes in all."""
 
 
 class Leasing:
@@ -75,6 +77,8 @@ class Leasing:
         """Leases whose VMs could not be told something: tried again when something has changed."""
         self._replies: dict[int, set[asyncio.Event]] = {}
         self._wake = asyncio.Event()
+        self._is_asked = False
+        """Somebody waits for an answer: it is planned at once."""
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -111,6 +115,7 @@ class Leasing:
         for obj in commit.put:
             if isinstance(obj, Lease):
                 self._touched.add(obj.id)
+                self._is_asked = self._is_asked or not is_answered(obj)
                 for reply in self._replies.get(obj.id, ()):
                     reply.set()
             elif isinstance(obj, Vm):
@@ -136,6 +141,7 @@ class Leasing:
         self._begin()
         while True:
             self._wake.clear()
+            self._is_asked = False
             await self._cycle()
             await self._sleep()
 
@@ -158,6 +164,8 @@ class Leasing:
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - self._clock.now())):
                 await self._wake.wait()
+                if not self._is_asked:
+                    await asyncio.sleep(SETTLING_S)
         except TimeoutError:
             pass
 
