@@ -11,6 +11,7 @@ from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.exact import Opening, booting_s, find_exactly
 from orrery.sched.leases.placing import length
 from orrery.sched.leases.preempt import Room, candidates
+from orrery.sched.leases.shapes import LIMIT
 from orrery.sched.leases.soon import earliest_run, immediate
 from orrery.sched.leases.timeline import Timeline
 
@@ -19,10 +20,19 @@ MOST_STARTS = 16
 
 NOBODY = -1
 
+NOTHING = Terms(nodes=(), duration=0)
+"""The terms on record of a lease whose own mean nothing."""
+
+LATEST = 1 << 50
+"""No lease reaches so far."""
+
 
 def when(line: Timeline, terms: Terms, now: int, user: int) -> Answer:
     """The answer that a request would get now. For best effort: the earliest time at which it
     could run on the present plans, the queue before it not counted."""
+    missing = senseless(terms)
+    if missing is not None:
+        return Answer(LeaseStatus.REJECTED, missing)
     booking = _asking(line, terms, now, user)
     missing = never_fits(line, booking)
     if missing is not None:
@@ -34,6 +44,30 @@ def when(line: Timeline, terms: Terms, now: int, user: int) -> Answer:
         return Answer(LeaseStatus.REJECTED, opening)
     start = opening.at + booting_s(line, booking)
     return Answer(LeaseStatus.SCHEDULED, None, start, start + booking.remaining)
+
+
+def senseless(terms: Terms) -> str | None:
+    """Why terms mean nothing, whatever the site: which of them, and its value."""
+    if terms.node_count < 1 or any(nodes.count < 1 for nodes in terms.nodes):
+        return f"nodes: {terms.node_count} is no number of nodes: ask for 1 or more"
+    for nodes in terms.nodes:
+        c = nodes.capacity
+        amounts = [("cpu_pct", c.cpu_pct), ("memory_mib", c.memory_mib), ("disk_mib", c.disk_mib)]
+        for name, amount in [*amounts, *nodes.other]:
+            if not 0 <= amount < LIMIT:
+                return f"{name}: {amount} is no amount: ask for 0 to {LIMIT - 1}"
+        if not any(amount for _, amount in [*amounts, *nodes.other]):
+            return "nodes: they ask for nothing: give them CPU or memory"
+    return _senseless_times(terms)
+
+
+def _senseless_times(terms: Terms) -> str | None:
+    if not 1 <= terms.duration < LATEST:
+        return f"duration: {terms.duration:g} is no number of seconds: ask for 1 or more"
+    for name, time in (("start", terms.start), ("deadline", terms.deadline)):
+        if time is not None and not -LATEST < time < LATEST:
+            return f"{name}: {time:g} is no time: give seconds"
+    return None
 
 
 def _asking(line: Timeline, terms: Terms, now: int, user: int) -> Booking:
@@ -115,6 +149,8 @@ def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:
 
 def alternatives(line: Timeline, terms: Terms, now: int, user: int) -> list[Offer]:
     """Another start, fewer nodes, a shorter time: each the nearest to what was asked for."""
+    if senseless(terms) is not None:
+        return []
     booking = _asking(line, terms, now, user)
     if never_fits(line, booking) is not None:
         fewer = _fewer_on_empty_site(line, terms)

@@ -49,15 +49,20 @@ class Calendar:
     ) -> Answer:
         """Decide on a new lease; best-effort leases are queued and looked at by `advance`."""
         line = self.line
-        line.table.trim(now)
-        booking = Booking(
-            lease_id, terms, line.groups(terms), now if submitted is None else submitted, user
-        )
+        line.pass_to(now)
+        known = line.bookings.get(lease_id)
+        if known is not None and not known.status.final:
+            raise ValueError(f"lease {lease_id} is there already: it is {known.status.name}")
+        reason = asking.senseless(terms)
+        groups = line.groups(terms) if reason is None else []
+        asked = terms if reason is None else asking.NOTHING
+        booking = Booking(lease_id, asked, groups, now if submitted is None else submitted, user)
         booking.order = ORDERS[line.settings.order](booking)
         line.bookings[lease_id] = booking
         booking.become(LeaseStatus.PENDING)
         line.changed.add(lease_id)
-        reason = asking.never_fits(line, booking)
+        if reason is None:
+            reason = asking.never_fits(line, booking)
         if reason is None:
             reason = PLANNERS[booking.kind](self, booking, now)
         if reason is not None:
@@ -120,7 +125,7 @@ class Calendar:
         booking = self.line.bookings[lease_id]
         if booking.status.final:
             return
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         if reason is not None:
             booking.reason = reason
         changes.withdraw(self.line, booking, status, now)
@@ -128,30 +133,33 @@ class Calendar:
 
     def extend(self, lease_id: int, seconds: int, now: int) -> Answer:
         """Make a lease longer."""
-        return self._change(lease_id, now, lambda b: changes.set_length(self.line, b, seconds, now))
+        return self._change(lease_id, now, lambda b: self._lengthened(b, seconds, 1, now))
 
     def shorten(self, lease_id: int, seconds: int, now: int) -> Answer:
         """Make a lease shorter."""
-        return self._change(
-            lease_id, now, lambda b: changes.set_length(self.line, b, -seconds, now)
-        )
+        return self._change(lease_id, now, lambda b: self._lengthened(b, seconds, -1, now))
+
+    def _lengthened(self, booking: Booking, seconds: int, sign: int, now: int) -> str | None:
+        if not 0 < seconds < asking.LATEST:
+            return f"seconds: {seconds} is no length of time: give 1 or more"
+        return changes.set_length(self.line, booking, sign * seconds, now)
 
     def move(self, lease_id: int, start: int, now: int) -> Answer:
         """Plan a lease that has not begun at another time."""
         return self._change(lease_id, now, lambda b: changes.move(self.line, b, start, now))
 
     def _change(self, lease_id: int, now: int, change: Callable[[Booking], str | None]) -> Answer:
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         booking = self.line.bookings[lease_id]
         if booking.status.final:
-            return self.answer(booking, f"it is {booking.status.name}")
+            return self.answer(booking, f"it is {booking.status.name}: it is over")
         reason = change(booking)
         self._dirty = True
         return self.answer(booking, reason)
 
     def prioritise(self, lease_id: int, priority: int, now: int) -> None:
         """Another priority in the queue: higher goes first."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         changes.prioritise(self.line, self.line.bookings[lease_id], priority, now)
         self._dirty = True
 
@@ -164,23 +172,23 @@ class Calendar:
 
     def host_lost(self, host_id: int, now: int) -> None:
         """A host is gone with what runs on it: its leases are moved, wait again, or fail."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         losses.lose(self.line, self.line.index_of[host_id], now)
 
     def host_back(self, host_id: int, now: int) -> None:
         """A host that was lost takes leases again."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         losses.come_back(self.line, self.line.index_of[host_id], now)
 
     def host_added(self, host: SiteHost, now: int) -> None:
         """A host that is new, or was never told of."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         self.line.add_host(host)
         self.line.gain = True
 
     def host_changed(self, host: SiteHost, now: int) -> None:
         """A host offers another amount to leases from now on."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         line = self.line
         losses.change_offer(line, line.index_of[host.id], line.offered(host), now)
 
@@ -188,12 +196,12 @@ class Calendar:
 
     def when(self, terms: Terms, now: int, user: int = 0) -> Answer:
         """What would become of a request, without making it."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         return asking.when(self.line, terms, now, user)
 
     def alternatives(self, terms: Terms, now: int, user: int = 0) -> list[Offer]:
         """What could be had instead of a request that is refused, nearest first."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         return asking.alternatives(self.line, terms, now, user)
 
     # --- time -------------------------------------------------------------------------------------
@@ -201,7 +209,7 @@ class Calendar:
     def advance(self, now: int) -> list[Step]:
         """Everything that is due by now, then a look at the queue; the steps of it, in order."""
         line = self.line
-        line.table.trim(now)
+        line.pass_to(now)
         while True:
             if line.preparation.managed:
                 prepare(line, now)
@@ -211,6 +219,7 @@ class Calendar:
                 self._dirty = self._dirty or run.stage in SHIFTS
             elif self._dirty or line.gain:
                 self._dirty = False
+                line.pass_to(now)
                 run_cycle(line, now)
             else:
                 break
@@ -238,10 +247,7 @@ class Calendar:
 
     def finish(self, lease_id: int, now: int) -> None:
         """The VMs of a running lease ended by themselves."""
-        run = self.line.bookings[lease_id].run
-        assert run is not None and run.stage is Stage.RUNNING
-        finish_early(self.line, run, now)
-        self._dirty = True
+        self._happened(lease_id, Stage.RUNNING, finish_early, now)
 
     def transferred(self, transfer_id: int, now: int) -> None:
         """The image of a TRANSFER step is on its hosts."""
@@ -268,7 +274,7 @@ class Calendar:
         self, lease_id: int, stage: Stage, what: Callable[[Timeline, RunPlan, int], None], now: int
     ) -> None:
         """Told twice, or too late, it changes nothing."""
-        self.line.table.trim(now)
+        self.line.pass_to(now)
         run = self.line.bookings[lease_id].run
         if run is not None and run.stage is stage:
             what(self.line, run, now)
