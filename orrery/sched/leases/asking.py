@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, Stage
-from orrery.sched.leases.exact import Opening, booting_s, find_exactly
+from orrery.sched.leases.deadline import would_run
+from orrery.sched.leases.exact import booting_s, find_exactly
 from orrery.sched.leases.placing import length
 from orrery.sched.leases.preempt import Room, candidates
 from orrery.sched.leases.shapes import LIMIT
@@ -39,11 +40,35 @@ def when(line: Timeline, terms: Terms, now: int, user: int) -> Answer:
         return Answer(LeaseStatus.REJECTED, missing)
     if booking.kind is LeaseKind.BEST_EFFORT:
         return _soonest(line, booking, now)
-    opening = _opening(line, booking, now)
+    found = PLANNED_AS[booking.kind](line, booking, now)
+    line.changed.discard(NOBODY)
+    if isinstance(found, str):
+        return Answer(LeaseStatus.REJECTED, found)
+    return Answer(LeaseStatus.SCHEDULED, None, *found)
+
+
+def _exactly(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | str:
+    assert booking.start is not None
+    opening = find_exactly(line, booking, booking.start, now)
     if isinstance(opening, str):
-        return Answer(LeaseStatus.REJECTED, opening)
-    start = opening.at + booting_s(line, booking)
-    return Answer(LeaseStatus.SCHEDULED, None, start, start + booking.remaining)
+        return opening
+    return booking.start, booking.start + booking.remaining
+
+
+def _now(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | str:
+    run = immediate(line, booking, now)
+    line.preparation.release(booking, now)
+    return NOT_NOW if run is None else (run.vm_start, run.vm_end)
+
+
+NOT_NOW = "not enough is free now for its whole duration"
+
+PLANNED_AS = {
+    LeaseKind.RESERVATION: _exactly,
+    LeaseKind.IMMEDIATE: _now,
+    LeaseKind.DEADLINE: would_run,
+}
+"""When the VMs of a lease of each kind but best effort would run."""
 
 
 def senseless(terms: Terms) -> str | None:
@@ -109,27 +134,6 @@ def _soonest(line: Timeline, booking: Booking, now: int) -> Answer:
     if run is None:
         return Answer(LeaseStatus.QUEUED, "no time at which it could run is known yet")
     return Answer(LeaseStatus.QUEUED, None, run.vm_start, run.vm_start + booking.remaining)
-
-
-def _opening(line: Timeline, booking: Booking, now: int) -> Opening | str:
-    soonest = now + line.settings.lead_s + booting_s(line, booking)
-    if booking.kind is LeaseKind.DEADLINE:
-        return _in_time(line, booking, soonest, now)
-    start = soonest if booking.start is None else booking.start
-    return find_exactly(line, booking, start, now)
-
-
-def _in_time(line: Timeline, booking: Booking, soonest: int, now: int) -> Opening | str:
-    assert booking.deadline is not None
-    first = soonest if booking.start is None else max(soonest, booking.start)
-    latest = booking.deadline - booking.remaining
-    for start in _starts(line, booking, first):
-        if start > latest:
-            break
-        opening = find_exactly(line, booking, start, now)
-        if not isinstance(opening, str):
-            return opening
-    return "it cannot be complete by its deadline in one run"
 
 
 def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:

@@ -98,7 +98,7 @@ class Calendar:
     def _immediate(self, booking: Booking, now: int) -> str | None:
         run = immediate(self.line, booking, now)
         if run is None:
-            return "not enough is free now for its whole duration"
+            return asking.NOT_NOW
         accept(self.line, booking, run)
         return None
 
@@ -165,8 +165,12 @@ class Calendar:
 
     def use(self, settings: Settings) -> None:
         """Go on with other settings: what is planned already stays."""
-        self.line.settings = settings
-        self.line.preparation.use(settings)
+        line = self.line
+        line.settings = settings
+        line.preparation.use(settings)
+        for booking in line.queue.in_order():
+            booking.need = line.need(booking)
+        self._dirty = True
 
     # --- hosts ------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ Haizea's rule of rescheduling by slack (Sotomayor's thesis, 2010), with the spli
 Chaudhary and Somani (FGCS 28, 2012) found to raise acceptance. A plan that fails changes nothing.
 """
 
+from collections.abc import Iterable
+
 from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.exact import find_exactly, take
@@ -23,12 +25,47 @@ def plan_by_deadline(line: Timeline, booking: Booking, now: int) -> str | None:
     assert booking.deadline is not None
     earliest = earliest_start(line, booking, now)
     if earliest + booking.remaining > booking.deadline:
-        return "its duration does not fit between its start and its deadline"
+        return TOO_LONG
     for way in (_in_one_run, _in_several_runs, _by_preemption, _by_moving_others):
         if way(line, booking, earliest, now):
             line.scheduled(booking)
             return None
-    return "it cannot be complete by its deadline"
+    return TOO_LATE
+
+
+TOO_LONG = "its duration does not fit between its start and its deadline"
+TOO_LATE = "it cannot be complete by its deadline"
+
+
+def would_run(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | str:
+    """When its VMs would first and last run if it were planned now, or why it could not be; the
+    plan stays as it is."""
+    assert booking.deadline is not None
+    earliest = earliest_start(line, booking, now)
+    if earliest + booking.remaining > booking.deadline:
+        return TOO_LONG
+    run = _whole_run(line, booking, _begins(line, booking, earliest), now)
+    if run is not None and line.preparation.possible(booking, run.hosts, run.start, now):
+        return run.vm_start, run.vm_end
+    if _in_several_runs(line, booking, earliest, now):
+        return _undone(line, [booking], [])
+    for start in _starts_by_preemption(booking, earliest):
+        if not isinstance(find_exactly(line, booking, start, now), str):
+            return start, start + booking.remaining
+    before = [(other, list(other.runs)) for other in _movable(line)]
+    if _by_moving_others(line, booking, earliest, now):
+        return _undone(line, [booking, *(other for other, _ in before)], before)
+    return TOO_LATE
+
+
+def _undone(
+    line: Timeline, planned: list[Booking], before: list[tuple[Booking, list[RunPlan]]]
+) -> tuple[int, int]:
+    """Take back a plan that was made to see what it would be."""
+    runs = planned[0].runs
+    found = runs[0].vm_start, runs[-1].vm_end
+    _put_back(line, planned, before)
+    return found
 
 
 def earliest_start(line: Timeline, booking: Booking, now: int) -> int:
@@ -129,19 +166,22 @@ def plan_rest(line: Timeline, booking: Booking, now: int) -> bool:
 
 def _by_preemption(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
     """As a reservation at its earliest start, or at the latest that still is in time."""
-    assert booking.deadline is not None
-    latest = booking.deadline - booking.remaining
-    for start in dict.fromkeys((earliest, latest)):
+    for start in _starts_by_preemption(booking, earliest):
         opening = find_exactly(line, booking, start, now)
         if not isinstance(opening, str):
             return take(line, booking, opening, now) is None
     return False
 
 
+def _starts_by_preemption(booking: Booking, earliest: int) -> Iterable[int]:
+    assert booking.deadline is not None
+    return dict.fromkeys((earliest, booking.deadline - booking.remaining))
+
+
 def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
     """Take out the deadline leases that have not begun; place all again, the tightest first."""
     del earliest
-    others = [b for b in line.live.values() if _is_movable(b)]
+    others = _movable(line)
     if not others or line.preparation.managed:
         return False
     before = [(other, list(other.runs)) for other in others]
@@ -157,10 +197,14 @@ def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int)
     return True
 
 
-def _is_movable(booking: Booking) -> bool:
-    return booking.kind is LeaseKind.DEADLINE and all(
-        run.stage is Stage.PLANNED for run in booking.runs
-    )
+def _movable(line: Timeline) -> list[Booking]:
+    """Deadline leases that have not begun."""
+    return [
+        booking
+        for booking in line.live.values()
+        if booking.kind is LeaseKind.DEADLINE
+        and all(run.stage is Stage.PLANNED for run in booking.runs)
+    ]
 
 
 def _put_back(
