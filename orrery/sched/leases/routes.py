@@ -5,7 +5,7 @@ and to the copies on hosts, which change neither.
 from math import ceil
 
 from orrery.core.model.lease import LeaseKind
-from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.copies import Copies
 from orrery.sched.leases.durations import MIB_PER_MBIT
 from orrery.sched.leases.masks import EVERYWHERE
@@ -40,8 +40,8 @@ class Routes:
         self._copies = copies
 
     def needs_nothing(self, booking: Booking) -> bool:
-        """Nothing is to be sent, or its disks lie with its memory already."""
-        return booking.hosts is not None or self.length(booking, 1) == 0
+        """Nothing is to be sent, or its disks exist already."""
+        return has_disks(booking) or self.length(booking, 1) == 0
 
     def length(self, booking: Booking, copies: int) -> int:
         """Seconds that a transfer to so many hosts takes."""
@@ -141,6 +141,12 @@ def _join(route: Route, transfer: Transfer, part: int, missing: int) -> int:
     if part:
         route.joined.append((transfer, part))
     return missing & ~part
+
+
+def has_disks(booking: Booking) -> bool:
+    """Whether its VMs run or are suspended: their disks go with their memory."""
+    run = booking.run
+    return booking.hosts is not None or (run is not None and run.stage is not Stage.PLANNED)
 
 
 def image_of(booking: Booking) -> Image:

@@ -14,7 +14,7 @@ from orrery.sched.leases.copies import Copies
 from orrery.sched.leases.masks import EVERYWHERE, hosts_in, mask_of
 from orrery.sched.leases.preparation import News, Ready
 from orrery.sched.leases.repository import Image, Repository, Transfer
-from orrery.sched.leases.routes import Route, Routes, image_of
+from orrery.sched.leases.routes import Route, Routes, has_disks, image_of
 from orrery.sched.leases.settings import Settings
 
 GRACE_S = 5
@@ -180,7 +180,7 @@ class Transfers:
 
     def set_aside(self, booking: Booking, now: int) -> None:
         stock = self._stocks.get(booking.id)
-        if stock is None or booking.hosts is not None:
+        if stock is None or has_disks(booking):
             return
         self._unpin(stock, stock.pinned)
         self._forsake(stock, [t for t in stock.waits_for if not t.has_begun])

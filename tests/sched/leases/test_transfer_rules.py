@@ -332,3 +332,13 @@ def test_disk_use_is_that_of_the_images_on_each_host() -> None:
     assert dict(site.transfers.disk_mib()) == {0: 1000, 1: 1000}
     site.run_to(600)
     assert dict(site.transfers.disk_mib()) == {0: 0, 1: 0}
+
+
+def test_images_that_are_in_use_are_not_given_back_with_a_plan_for_later() -> None:
+    site = Imaging(transfer_settings(cache_mib=1000), hosts=1)
+    lease = site.ask(terms("a"))
+    site.run_to(200)
+    site.transfers.set_aside(lease, 200)
+    assert site.transfers.copies.in_use(0) == ["a"]
+    assert site.transfers.book(lease, (0,), 5000, 200)
+    assert sent(lease) == [(0, 100)]
