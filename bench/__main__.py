@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from bench import api, commits, deploy, placement
+from bench import api, commits, deploy, leases, placement
 from bench.reference import SOURCE
 from bench.table import Row, print_table, write
 
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Section] = {
     "memory": lambda seconds: api.memory((1_000, 10_000)),
     "commits": commits.measure,
     "placement": placement.measure,
+    "leases": leases.measure,
     "deploy": deploy.measure,
 }
 

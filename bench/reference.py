@@ -52,3 +52,17 @@ PLACEMENT_GOAL_S = {1_000: 1.0, 10_000: 10.0}
 
 DEPLOY_GOAL_MS = 50.0
 """What the engine may add to the hypervisor's own time to create a guest."""
+
+
+HAIZEA_BLUE = (146.0, 25.0)
+"""Leases a CPU second of Haizea 1.1 ported to Python 3 on SDSC Blue Horizon (144 nodes, 30 days),
+without reservations and with 20 % of them, suspension on; the same kind of machine."""
+
+HAIZEA_SYNTHETIC = {(500, 32): 46.0, (5_000, 32): 15.0, (500, 128): 6.0}
+"""The same on synthetic workloads, by (leases, nodes)."""
+
+TIMES_HAIZEA = 100
+SIMULATION_GOAL = (10_000, 5_000)
+"""Leases a CPU second on SDSC Blue Horizon: without reservations, with 20 %."""
+
+CYCLE_GOAL_MS = 50.0
