@@ -37,6 +37,7 @@ from orrery.simulate.leases.workload.synthetic import synthetic
 SYNTHETIC = re.compile(r"synthetic:([0-9]{1,7}),([0-9]{1,6})(?:,([0-9]{1,3})%?)?", re.ASCII)
 SYNTHETIC_FORM = "is not synthetic:LEASES,NODES[,PERCENT of reservations]"
 YAML = (".yaml", ".yml", ".json")
+RANGE = re.compile(r"([0-9]{1,6})-([0-9]{1,6})", re.ASCII)
 SEEDED = ("generate", "vary", "inject")
 
 
@@ -202,10 +203,20 @@ def injected(workload: Workload, text: str, options: SourceOptions, files: Files
         return merge(workload, parse(files.get(text), suffix, how))
     document: dict[str, Value] = {"seed": options.seed or 0}
     for part in text.split(","):
-        key, _, value = part.partition("=")
-        amount = whole(value, 1 << 53)
-        document[key.strip()] = value if amount is None else amount
+        key, equals, value = part.partition("=")
+        if not equals or not value:
+            raise InvalidInput("inject", part, "is not KEY=VALUE, like share=20,duration=3h")
+        document[key.strip()] = plain_value(value)
     return inject(workload, read_injection(document))
+
+
+def plain_value(text: str) -> Value:
+    """A number, a range like 2-6, or text."""
+    match = RANGE.fullmatch(text)
+    if match is not None:
+        return [int(match[1]), int(match[2])]
+    amount = whole(text, 1 << 53)
+    return text if amount is None else amount
 
 
 def with_memory(workload: Workload, memory_mib: int) -> Workload:

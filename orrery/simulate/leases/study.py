@@ -31,6 +31,7 @@ from orrery.core.errors import InvalidInput
 from orrery.core.moments import parse_duration
 from orrery.simulate.leases.job import Job
 from orrery.simulate.leases.knobs import settings_from
+from orrery.simulate.leases.probes import Chosen
 from orrery.simulate.leases.sources import Overheads, SourceOptions, is_injection, stem
 from orrery.simulate.leases.workload.reading import content, decoded, is_resources
 
@@ -68,6 +69,7 @@ def read_study(path: Path) -> Study:
         settings=dict(fields.texts("settings")),
         skip_share=(fields.number("skip_first") or 0.0) / 100,
     )
+    Chosen(base.probes)  # a name that is none is told before the work
     jobs = tuple(jobs_of(fields, base, path.parent))
     if len({job.name for job in jobs}) < len(jobs):
         raise InvalidInput("workloads", "", "have two of one name: give each a name")

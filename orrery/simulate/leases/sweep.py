@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 
 from orrery.simulate.leases.backends import backend
-from orrery.simulate.leases.job import Job, digest_of
+from orrery.simulate.leases.job import Job, digest_of, failed
 from orrery.simulate.leases.outcome import Row
 from orrery.simulate.leases.sources import Files, files_of
 
@@ -69,13 +69,22 @@ def run_missing(jobs: Sequence[Job], sweep: Sweep, files: Files) -> Iterator[Row
         return
     runner = backend(sweep.cluster, min(sweep.workers, len(jobs)), files.contents)
     try:
-        pending: set[Future[Row]] = {runner.submit(job) for job in jobs}
+        asked: dict[Future[Row], Job] = {runner.submit(job): job for job in jobs}
+        pending = set(asked)
         while pending:
             ended, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in ended:
-                yield future.result()
+                yield result_of(future, asked[future])
     finally:
         runner.close()
+
+
+def result_of(future: Future[Row], job: Job) -> Row:
+    """What failed on its way (a process that was killed, a machine without Orrery) is told too."""
+    try:
+        return future.result()
+    except Exception as error:
+        return failed(job, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
 
 
 # --- results on disk ------------------------------------------------------------------------------

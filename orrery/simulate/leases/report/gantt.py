@@ -28,14 +28,14 @@ from orrery.simulate.leases.run import Result
 HOSTS_MAX = 200
 BARS_MAX = 6_000
 ROW_MAX, HEIGHT_MAX = 18.0, 700.0
-Bar = tuple[int, int, int, RunPlan, Use]
-"""(start, end, host, run, use)"""
+Bar = tuple[int, int, int, int, RunPlan, Use]
+"""(start, end, first host, last host, run, use)"""
 
 
 def gantt(result: Result) -> tuple[str, str]:
     """The picture, and what it leaves out."""
     hosts = min(HOSTS_MAX, len(result.site.hosts))
-    bars = nsmallest(BARS_MAX, bars_of(result, hosts), key=lambda bar: bar[:3])
+    bars = nsmallest(BARS_MAX, bars_of(result, hosts), key=lambda bar: bar[:4])
     is_cut = len(bars) == BARS_MAX
     end = bars[-1][0] if is_cut else result.end
     row = min(ROW_MAX, HEIGHT_MAX / hosts)
@@ -51,10 +51,20 @@ def gantt(result: Result) -> tuple[str, str]:
 def bars_of(result: Result, hosts: int) -> Iterator[Bar]:
     for booking in in_order(result):
         for run in runs_of(booking):
-            on = sorted({host for host in run.hosts if host < hosts})
+            blocks = list(blocks_of({host for host in run.hosts if host < hosts}))
             for span in spans_of(run):
-                for host in on:
-                    yield span.start, span.end, host, run, span.use
+                for first, last in blocks:
+                    yield span.start, span.end, first, last, run, span.use
+
+
+def blocks_of(hosts: set[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours together: (first, last)."""
+    for host in sorted(hosts):
+        if host - 1 not in hosts:
+            last = host
+            while last + 1 in hosts:
+                last += 1
+            yield host, last
 
 
 def names_of(result: Result, hosts: int, row: float) -> list[str]:
@@ -67,13 +77,14 @@ def names_of(result: Result, hosts: int, row: float) -> list[str]:
 
 
 def mark(bar: Bar, x: Axis, row: float) -> str:
-    start, end, host, run, use = bar
+    start, end, first, last, run, use = bar
     end = min(end, int(x.most))
     booking = run.booking
     css = colour(booking) if use is Use.VM else use.value
     title = f"lease {booking.id} ({booking.kind.value}), {use.value}: {start} to {bar[1]} s"
     gap = 1.0 if row > 4 else 0.0
-    box = (x.at(start), TOP + host * row, max(0.4, x.at(end) - x.at(start)), row - gap)
+    height = (last - first + 1) * row - gap
+    box = (x.at(start), TOP + first * row, max(0.4, x.at(end) - x.at(start)), height)
     return rect(box, css, title)
 
 

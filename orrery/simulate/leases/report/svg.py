@@ -51,13 +51,15 @@ TIME_STEPS = (
 
 
 def time_name(seconds: float) -> str:
-    """As short as it goes: 0, 30 s, 5 min, 2 h, 3 d."""
-    if not seconds:
-        return "0"
-    for unit, name in ((DAY_S, "d"), (HOUR_S, "h"), (60, "min")):
+    """As short as it goes: 0, 30 s, 5 min, 2 h, 3 d, 1 d 6 h."""
+    if seconds >= DAY_S:
+        days, rest = divmod(round(seconds), DAY_S)
+        hours = rest // HOUR_S
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    for unit, name in ((HOUR_S, "h"), (60, "min")):
         if seconds >= unit:
             return f"{round(seconds / unit, 1):g} {name}"
-    return f"{seconds:g} s"
+    return f"{seconds:g} s" if seconds else "0"
 
 
 def drawing(height: float, label: str, marks: Iterable[str]) -> str:
