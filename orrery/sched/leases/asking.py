@@ -153,12 +153,13 @@ def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:
 
 def alternatives(line: Timeline, terms: Terms, now: int, user: int) -> list[Offer]:
     """Another start, fewer nodes, a shorter time: each the nearest to what was asked for."""
-    if senseless(terms) is not None:
+    if senseless(terms) is not None or line.unknown_resources(terms):
         return []
     booking = _asking(line, terms, now, user)
     if never_fits(line, booking) is not None:
         fewer = _fewer_on_empty_site(line, terms)
-        return alternatives(line, fewer, now, user) if fewer is not None else []
+        nearest = alternatives(line, fewer, now, user)[:1] if fewer is not None else []
+        return [replace(offer, what="fewer nodes") for offer in nearest]
     soonest = now + line.settings.lead_s + booting_s(line, booking)
     start = soonest if booking.start is None else max(booking.start, soonest)
     found = (
@@ -194,6 +195,7 @@ def _later(line: Timeline, booking: Booking, start: int, now: int) -> Offer | No
         if not isinstance(find_exactly(line, booking, time, now), str):
             return _offer(booking.terms, time, "later")
     run = earliest_run(line, booking, max(now, start), whole=True)
+    line.preparation.release(booking, now)
     return None if run is None else _offer(booking.terms, run.vm_start, "later")
 
 

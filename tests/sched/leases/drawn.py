@@ -1,9 +1,10 @@
 """Random sites, settings, leases and events."""
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orrery.core.capacity import Capacity
-from orrery.core.model.lease import NodeSet, Terms
+from orrery.core.model.lease import LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.settings import (
     Backfilling,
     Exclusion,
@@ -99,7 +100,7 @@ class Story:
         self.data = data
         self.world = world
         self.last = 0
-        actions = [self.submit, self.submit, self.submit, self.cancel]
+        actions = [self.submit, self.submit, self.submit, self.ask, self.cancel]
         if troubles:
             actions += [
                 self.lengthen,
@@ -132,6 +133,32 @@ class Story:
         if self.data.draw(st.booleans()):
             real = self.draw_int(1, int(asked.duration))
         self.world.submit(self.last, asked, real=real)
+
+    def ask(self) -> None:
+        """What is answered beforehand is what then happens; what is offered can be had."""
+        world, calendar = self.world, self.world.calendar
+        asked = self.data.draw(terms(world.now))
+        before = world.schedule()
+        said = calendar.when(asked, world.now)
+        offers = calendar.alternatives(asked, world.now)
+        expected = [calendar.when(offer.terms, world.now) for offer in offers]
+        assert world.schedule() == before
+        for offer, answer in zip(offers, expected, strict=True):
+            assert answer.accepted, (offer, answer)
+            assert (answer.start, answer.end) == (offer.start, offer.end)
+        if offers and self.data.draw(st.booleans()):
+            self.last += 1
+            offer = self.data.draw(st.sampled_from(offers))
+            answer = world.submit(self.last, offer.terms)
+            assert answer.accepted
+            assert (answer.start, answer.end) == (offer.start, offer.end)
+        else:
+            self.last += 1
+            answer = calendar.submit(self.last, asked, world.now)
+            assert answer.accepted == said.accepted
+            if said.status is LeaseStatus.SCHEDULED:
+                assert (answer.start, answer.end) == (said.start, said.end)
+            world.go_on()
 
     def one(self) -> int | None:
         return self.draw_int(1, self.last) if self.last else None
@@ -181,3 +208,19 @@ class Story:
     def bring_back(self) -> None:
         if self.world.lost:
             self.world.bring_back(self.data.draw(st.sampled_from(sorted(self.world.lost))))
+
+    def change_host(self) -> None:
+        hosts = self.world.calendar.line.hosts
+        known = self.data.draw(st.sampled_from(hosts))
+        offer = replace(known, capacity=self.data.draw(capacities))
+        self.world.change_host(offer)
+
+    def add_host(self) -> None:
+        number = 100 + len(self.world.calendar.line.hosts)
+        new = SiteHost(
+            id=number,
+            name=f"h{number}",
+            capacity=self.data.draw(capacities),
+            other=self.data.draw(devices),
+        )
+        self.world.add_host(new)
