@@ -6,6 +6,7 @@ Clusters need Orrery on their machines; contents of files are sent along once.
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Protocol, cast
 
@@ -72,9 +73,8 @@ class Dask:
     """The workers of a Dask scheduler."""
 
     def __init__(self, place: str, contents: Mapping[str, bytes]) -> None:
-        from distributed import Client
-
-        self._client: Any = Client(f"tcp://{place}", timeout="10s", set_as_default=False)
+        distributed: Any = import_module("distributed")
+        self._client = distributed.Client(f"tcp://{place}", timeout="10s", set_as_default=False)
         # A dict would be taken apart into its values: as one object it keeps its names.
         (self._contents,) = self._client.scatter([dict(contents)], broadcast=True)
         self._executor = self._client.get_executor(pure=False)
@@ -91,9 +91,8 @@ class Ray:
     """The workers of a Ray cluster."""
 
     def __init__(self, place: str, contents: Mapping[str, bytes]) -> None:
-        import ray
-
-        self._ray: Any = ray
+        ray: Any = import_module("ray")
+        self._ray = ray
         if not ray.is_initialized():
             ray.init(address=f"ray://{place}", log_to_driver=False)
         self._contents = ray.put(dict(contents))

@@ -53,7 +53,8 @@ def test_a_suspended_lease_waits_in_the_queue_and_its_memory_on_disk() -> None:
 def test_work_of_a_run_that_was_stopped_is_lost_and_its_start_is_none() -> None:
     found = measure(run(*PREEMPTED, settings=NO_SUSPENSION))
     assert (found.kills, found.lost_node_seconds) == (1, 2 * 500)
-    assert (found.mean_wait_s, found.mean_bounded_slowdown) == (800, pytest.approx(1.8))
+    assert found.mean_wait_s == 800
+    assert found.mean_bounded_slowdown == pytest.approx(1.8)
     assert found.all_best_effort_s == 1800
 
 
@@ -104,7 +105,8 @@ def test_the_first_completions_can_be_left_out_of_waits() -> None:
 def test_users_are_accounted_apart() -> None:
     users = measure(run(*PREEMPTED)).users
     assert list(users) == ["0", "7"]
-    assert (users["7"].node_seconds, users["7"].cpu_hours) == (2000, pytest.approx(2000 / 3600))
+    assert users["7"].node_seconds == 2000
+    assert users["7"].cpu_hours == pytest.approx(2000 / 3600)
     assert (users["0"].leases, users["0"].done, users["0"].mean_wait_s) == (1, 1, None)
 
 

@@ -45,53 +45,57 @@ def sections_of(command: click.Command, ctx: click.Context) -> dict[str, list[tu
     return found
 
 
-class Duration(click.ParamType):
-    """Seconds, from 90, 2h, 1d or 1:30:00."""
+# --- values ---------------------------------------------------------------------------------------
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return round(parse_duration(value, "time"))
-        except InvalidInput as error:
-            self.fail(f"{value!r} {error.remedy}", param, ctx)
+Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
 
-class Setting(click.ParamType):
+def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """From 90, 2h, 1d or 1:30:00."""
+    if value is None:
+        return None
+    try:
+        return round(parse_duration(value, "time"))
+    except InvalidInput as error:
+        raise click.BadParameter(f"{value!r} {error.remedy}", ctx, param) from error
+
+
+def setting(knob: Knob) -> Callback:
     """The text of a setting; it is checked at once."""
 
-    name = "setting"
-
-    def __init__(self, knob: Knob) -> None:
-        self.knob = knob
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         try:
-            self.knob.read(self.knob.name, value)
+            if value is not None:
+                knob.read(knob.name, value)
         except InvalidInput as error:
-            self.fail(f"{value!r} {error.remedy}", param, ctx)
-        return str(value)
+            raise click.BadParameter(f"{value!r} {error.remedy}", ctx, param) from error
+        return value
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        words = [word for word in self.knob.words if word.startswith(incomplete)]
-        return [CompletionItem(word) for word in words]
+    return check
 
 
-class Pair(click.ParamType):
-    """KIND=NAME of a policy, checked at once."""
+def policy_pairs(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """KIND=NAME each, checked at once."""
+    try:
+        found = policies_from(values)
+        settings_from(found)
+    except InvalidInput as error:
+        raise click.BadParameter(f"{error.value!r} {error.remedy}", ctx, param) from error
+    return found
 
-    name = "policy"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            settings_from(policies_from([value]))
-        except InvalidInput as error:
-            self.fail(f"{error.value!r} {error.remedy}", param, ctx)
-        return str(value)
+def words_for(
+    knob: Knob,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Completion of a setting that has a fixed set of values."""
+
+    def complete(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+        del ctx, param
+        return [CompletionItem(word) for word in knob.words if word.startswith(begun)]
+
+    return complete
 
 
 # --- the workload ---------------------------------------------------------------------------------
@@ -106,9 +110,16 @@ WORKLOAD_OPTIONS = (
         "--site", metavar="SITE", help="File, or text like '4 CPU:100,Memory:1024'; else its own."
     ),
     workload_option(
-        "--from", "from_s", type=Duration(), default=0, help="Begin so far into the workload."
+        "--from",
+        "from_s",
+        callback=seconds,
+        default="0",
+        metavar="TIME",
+        help="Begin so far into the workload.",
     ),
-    workload_option("--length", "length_s", type=Duration(), help="Only so much of it."),
+    workload_option(
+        "--length", "length_s", callback=seconds, metavar="TIME", help="Only so much of it."
+    ),
     workload_option(
         "--inject",
         multiple=True,
@@ -140,7 +151,12 @@ WORKLOAD_OPTIONS = (
         help="Work in VMs takes so much longer: real and requested durations grow.",
     ),
     workload_option(
-        "--added", "added_s", type=Duration(), default=0, help="Added to durations as well."
+        "--added",
+        "added_s",
+        callback=seconds,
+        default="0",
+        metavar="TIME",
+        help="Added to durations as well.",
     ),
     workload_option(
         "--slow-all", is_flag=True, help="Both for reservations too, not only for best effort."
@@ -185,7 +201,7 @@ def with_setting_options(command: Command) -> Command:
     command = click.option(
         "--policy",
         "policies",
-        type=Pair(),
+        callback=policy_pairs,
         multiple=True,
         metavar="KIND=NAME",
         cls=Option,
@@ -201,7 +217,8 @@ def setting_option(knob: Knob) -> Callable[[Command], Command]:
     return click.option(
         f"--{knob.name}",
         f"{SETTING}{knob.field.replace('.', '_')}",
-        type=Setting(knob),
+        callback=setting(knob),
+        shell_complete=words_for(knob),
         metavar=knob.values,
         help=f"{knob.help} [{DEFAULTS[knob.name]}]",
         cls=Option,
@@ -213,7 +230,8 @@ def take_settings(given: dict[str, Any]) -> dict[str, str]:
     """Take the settings out of what a command was given; those not given are left out."""
     texts = {knob.name: given.pop(f"{SETTING}{knob.field.replace('.', '_')}") for knob in KNOBS}
     found = {name: text for name, text in texts.items() if text is not None}
-    return found | policies_from(given.pop("policies"))
+    policies: dict[str, str] = given.pop("policies")
+    return found | policies
 
 
 def names_of(probes: tuple[str, ...]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from orrery.simulate.leases.study import UNFIT
 from orrery.simulate.leases.sweep import Sweep, run_sweep
 from orrery.simulate.leases.tables import comparison_text, summary_text
 
-OUTPUT = {"cls": Option, "heading": "Output"}
+OUTPUT: dict[str, Any] = {"cls": Option, "heading": "Output"}
 
 
 @click.command("run", cls=Sectioned)

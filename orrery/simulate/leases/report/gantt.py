@@ -92,7 +92,7 @@ def colour(booking: Booking) -> str:
     """Best effort in two shades, so that neighbours differ."""
     if booking.kind is LeaseKind.BEST_EFFORT:
         return "vm" if booking.id % 2 else "vm even"
-    return booking.kind.value
+    return str(booking.kind.value)
 
 
 def left_out(result: Result, hosts: int, end: int, *, cut: bool) -> str:
