@@ -4,11 +4,12 @@ consequences.
 Only where somebody else carries out the plan; in a simulation operations end when planned.
 """
 
-from orrery.core.model.lease import LeaseKind
+from orrery.core.model.lease import LeaseKind, LeaseStatus
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
-from orrery.sched.leases.changes import free_after
+from orrery.sched.leases.changes import free_after, withdraw
 from orrery.sched.leases.preempt import give_way, in_the_way
 from orrery.sched.leases.progress import activate, end, progress
+from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import Timeline
 
 GRACE_S = 5
@@ -92,9 +93,28 @@ def is_blocked(line: Timeline, run: RunPlan) -> bool:
     return any(not hosts.isdisjoint(late.hosts) for late in line.overdue.values())
 
 
-def wait(line: Timeline, run: RunPlan) -> None:
-    """It begins when its hosts are free in reality, and have its image."""
-    line.waiting.append(run)
+def wait(line: Timeline, run: RunPlan, now: int) -> None:
+    """It begins when its hosts are free in reality, and have its image; what was promised no time
+    is planned again if its image is late."""
+    if run.booking.kind is LeaseKind.BEST_EFFORT and not line.preparation.is_there(run.booking):
+        _plan_again(line, run, now)
+    else:
+        line.waiting.append(run)
+
+
+def miss(line: Timeline, run: RunPlan, now: int) -> None:
+    """A run has waited for so long that its time is over."""
+    if run.booking.kind is LeaseKind.BEST_EFFORT:
+        _plan_again(line, run, now)
+        return
+    run.booking.reason = "its hosts or its image came only when its time was over"
+    withdraw(line, run.booking, LeaseStatus.FAILED, now)
+
+
+def _plan_again(line: Timeline, run: RunPlan, now: int) -> None:
+    line.drop(run)
+    back_to_queue(line, run.booking, now)
+    line.gain = True
 
 
 def retry_waiting(line: Timeline) -> None:

@@ -237,8 +237,10 @@ class Calendar:
         elif run.stage is Stage.ENDING:
             actual.overdue(line, run, now)
         elif run.stage is Stage.PLANNED:
-            if actual.is_blocked(line, run):
-                actual.wait(line, run)
+            if run.end <= now:
+                actual.miss(line, run, now)
+            elif actual.is_blocked(line, run):
+                actual.wait(line, run, now)
             else:
                 progress(line, run, now)
 

@@ -71,6 +71,7 @@ class Imaging:
         self.transfers = self.calendar.line.preparation
         self.steps: list[Step] = []
         self._last = 0
+        self._now = 0
 
     def ask(self, wanted: Terms, now: int = 0) -> Booking:
         """Submit a lease and let the scheduler look at it."""
@@ -81,9 +82,11 @@ class Imaging:
         return self.calendar.bookings[self._last]
 
     def run_to(self, now: int) -> None:
-        """Through everything that happens until then."""
+        """Through everything that happens until then; what was put off to the past happens now."""
         while (at := self.calendar.next_time()) is not None and at <= now:
-            self.steps += self.calendar.advance(at)
+            self._now = max(self._now, at)
+            self.steps += self.calendar.advance(self._now)
+        self._now = now
         self.steps += self.calendar.advance(now)
 
 

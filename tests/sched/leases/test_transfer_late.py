@@ -54,6 +54,25 @@ def test_a_reservation_whose_image_is_late_starts_late_and_ends_in_time() -> Non
     assert lease.run is not None and lease.run.vm_end == 1100
 
 
+def test_a_best_effort_lease_whose_image_is_late_leaves_its_hosts_to_others_meanwhile() -> None:
+    site = real()
+    lease = site.ask(terms("a", nodes=4))
+    site.run_to(105)
+    other = site.ask(terms(None, mib=0, duration=2), now=105)
+    assert other.run is not None and other.run.start == 105
+    assert lease.run is not None and lease.run.start == 110
+
+
+def test_a_promise_whose_image_comes_after_its_time_fails_with_the_reason() -> None:
+    site = real()
+    lease = site.ask(terms("a", start=100, duration=300))
+    site.run_to(450)
+    site.calendar.transferred(transfer_ids(site)[0], 450)
+    site.run_to(450)
+    assert lease.status is LeaseStatus.FAILED
+    assert lease.reason is not None and "image" in lease.reason
+
+
 def test_a_late_transfer_puts_off_those_behind_it_and_the_leases_that_wait_for_them() -> None:
     site = real()
     site.ask(terms("a"))
@@ -67,10 +86,9 @@ def test_a_late_transfer_puts_off_those_behind_it_and_the_leases_that_wait_for_t
     assert len(transfer_ids(site)) == 2
     assert kinds(site).count(StepKind.START) == 1
     site.calendar.transferred(transfer_ids(site)[1], 219)
-    site.run_to(219)
-    assert second.run is not None
-    site.calendar.started(second.id, 219)
-    assert second.status is LeaseStatus.ACTIVE
+    site.run_to(221)
+    assert kinds(site).count(StepKind.START) == 2
+    assert second.run is not None and second.run.start == 221
 
 
 def test_an_arrival_told_twice_or_of_an_unknown_transfer_is_nothing_new() -> None:
