@@ -39,11 +39,9 @@ def pack(archive: Path, **files: str) -> None:
 def test_reservations_of_an_archive_go_into_the_workload_it_names(
     directory: Path, unpacked: Path
 ) -> None:
-    (tmp_path / "june.swf").write_text(JOB)
-    pack(tmp_path / "injected_leases_june.tar.gz", work__lwf=RESERVATION)
-    unpacked = tmp_path / "unpacked"
-    unpacked.mkdir()
-    plain, injected = traces_in(tmp_path, unpacked)
+    (directory / "june.swf").write_text(JOB)
+    pack(directory / "injected_leases_june.tar.gz", work__lwf=RESERVATION)
+    plain, injected = traces_in(directory, unpacked)
     assert (plain.name, injected.name) == ("june.swf", "june.swf + work.lwf")
     workload = load(injected)
     kinds = [arrival.terms.kind for arrival in workload.arrivals]
