@@ -136,7 +136,7 @@ def _free_now(line: Timeline, now: int) -> dict[int, int]:
     """How many nodes of each shape that is waited for are free now."""
     at = now + line.settings.lead_s
     return {
-        shape: line.window(line.table.view(shape), at)[0][1].bit_count()
+        shape: line.table.free_nodes(line.table.view(shape), at)
         if shape and not line.preparation.managed
         else FOREVER
         for shape in {key[0] for key in line.queue.buckets}

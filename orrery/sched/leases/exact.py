@@ -4,9 +4,10 @@ from msgspec import Struct
 
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
 from orrery.sched.leases.placing import length, place
-from orrery.sched.leases.preempt import Room, candidates, give_way
+from orrery.sched.leases.preempt import Room, give_way
 from orrery.sched.leases.soon import accept
 from orrery.sched.leases.timeline import Timeline
+from orrery.sched.leases.victims import make_room
 
 
 class Opening(Struct, frozen=True):
@@ -64,7 +65,7 @@ def booting_s(line: Timeline, booking: Booking) -> int:
 def _by_preemption(line: Timeline, booking: Booking, at: int, end: int, now: int) -> Opening | str:
     room = Room(line, at, end)
     try:
-        hosts = _make_room(line, booking, room, at, end, now)
+        hosts = make_room(line, booking, room, at, end, now)
         giving_way = room.taken
     finally:
         room.close()
@@ -73,50 +74,6 @@ def _by_preemption(line: Timeline, booking: Booking, at: int, end: int, now: int
     if not line.preparation.possible(booking, hosts, at, now):
         return "its image cannot be on the hosts by then"
     return Opening(hosts, at, end, tuple(giving_way))
-
-
-def _make_room(
-    line: Timeline, booking: Booking, room: Room, at: int, end: int, now: int
-) -> tuple[int, ...] | None:
-    """Take one lease after another until all nodes fit; then spare those not needed after all."""
-    able = candidates(line, booking, at, end, now)
-    could = _nodes(line, booking, room) + sum(len(run.hosts) for _, run in able)
-    if len(booking.groups) == 1 and could < booking.node_count and _one_for_one(booking, able):
-        return None
-    for _, run in able:
-        room.take(run)
-        if _fits(line, booking, room, at, end):
-            break
-    else:
-        return None
-    for run in reversed(room.taken[:-1]):
-        if len(booking.groups) == 1 and _nodes(line, booking, room) == booking.node_count:
-            break  # nobody can be spared
-        room.give_back(run)
-        if not _fits(line, booking, room, at, end):
-            room.take(run)
-    found = place(line, booking, at, None)
-    return None if found is None else found[0]
-
-
-def _nodes(line: Timeline, booking: Booking, room: Room) -> int:
-    """How many nodes of its (first) kind are free."""
-    return room.nodes(line.table.view(booking.groups[0].shape))
-
-
-def _one_for_one(booking: Booking, able: list[tuple[float, RunPlan]]) -> bool:
-    """Whether each node that gives way makes room for one node at the most."""
-    shape = booking.groups[0].shape
-    return all(group.shape == shape for _, run in able for group in run.booking.groups)
-
-
-def _fits(line: Timeline, booking: Booking, room: Room, at: int, end: int) -> bool:
-    if any(room.nodes(line.table.view(group.shape)) < group.count for group in booking.groups):
-        return False
-    if len(booking.groups) == 1:
-        return True
-    found = place(line, booking, at, None)
-    return found is not None and found[1] >= end
 
 
 def take(line: Timeline, booking: Booking, opening: Opening, now: int) -> str | None:

@@ -50,7 +50,7 @@ def can_give_way(line: Timeline, run: RunPlan, at: int, now: int) -> bool:
         return False  # its end is at hand and cannot be hurried
     if run.ending is Ending.SUSPEND and run.vm_end <= now:
         return False
-    return suspension_starts(line, run, at, now) is not None or not run.resumes
+    return not run.resumes or suspension_starts(line, run, at, now) is not None
 
 
 def is_spared(line: Timeline, booking: Booking) -> bool:

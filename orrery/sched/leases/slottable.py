@@ -58,11 +58,12 @@ class SlotTable:
     def _made(self, shape: int) -> ShapeView:
         view = ShapeView(shape, self.capacities)
         view.flips = [0] * len(self.times)
+        index_of = {time: index for index, time in enumerate(self.times)}
         for host, stays in enumerate(self._stays):
             before, offset, capacity = 0, view.offsets[host], self.capacities[host]
             for time, _, taken in pieces(stays, self.times[0], FOREVER):
                 bits = ((1 << view.count(capacity - taken)) - 1) << offset
-                view.flips[self.index(time)] ^= bits ^ before
+                view.flips[index_of[time]] ^= bits ^ before
                 before = bits
         return view
 
@@ -87,6 +88,10 @@ class SlotTable:
         capacity = self.capacities[host]
         found = pieces(self._stays[host], start, FOREVER)
         return [(piece[0], piece[1], capacity - piece[2]) for piece in found]
+
+    def free_nodes(self, view: ShapeView, time: int) -> int:
+        """How many nodes of a shape fit at a time."""
+        return reduce(xor, view.flips[: self.index(time) + 1]).bit_count()
 
     def throughout(self, view: ShapeView, start: int, end: int) -> int:
         """The mask of what is free at every moment of [start, end)."""
