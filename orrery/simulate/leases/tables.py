@@ -127,6 +127,9 @@ COLUMNS = {
     "cpu_s": "CPU s",
 }
 """Columns of a comparison, with their headings."""
+COUNTS = frozenset(
+    {"leases", "ar_accepted", "best_effort_done", "all_best_effort_s", "suspensions", "kills"}
+)
 
 
 def comparison_text(names: Sequence[str], rows: Sequence[Row]) -> str:
@@ -146,9 +149,11 @@ def cell(column: str, row: Mapping[str, object]) -> str:
     value = row.get(column)
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.3f}" if column == "utilization" else f"{value:.2f}"
-    return str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if column in COUNTS:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.3f}" if column == "utilization" else f"{value:.2f}"
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
