@@ -25,6 +25,7 @@ class Branch(NamedTuple):
 NOUNS = {
     "vm": Branch("orrery.cli.vm:COMMANDS", "Virtual machines: create, watch, suspend, terminate."),
     "template": Branch("orrery.cli.template:COMMANDS", "VM templates: store and instantiate."),
+    "lease": Branch("orrery.cli.lease:COMMANDS", "Leases: capacity promised for a time."),
     "image": Branch("orrery.cli.image:COMMANDS", "Disk images: register, share, delete."),
     "vnet": Branch("orrery.cli.network:COMMANDS", "Virtual networks and their addresses."),
     "secgroup": Branch("orrery.cli.secgroup:COMMANDS", "Security groups: what traffic may pass."),

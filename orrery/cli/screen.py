@@ -37,7 +37,7 @@ def state_colour(short: str) -> str | None:
         return "red"
     if short in states.GOOD:
         return "green"
-    return None if short in {"poff", "susp", "stop", "done", "hold", "off", "dsbl"} else "yellow"
+    return None if short in states.QUIET else "yellow"
 
 
 def bar(fraction: float) -> str:

@@ -171,8 +171,11 @@ SETTLED = frozenset(
 )
 """A VM in one of these (or in any *_FAILURE) stays there until somebody or something acts."""
 
-GOOD = frozenset({"runn", "on", "rdy", "used"})
-BAD = frozenset({"fail", "err", "unkn"})
+GOOD = frozenset({"runn", "on", "rdy", "used", "active"})
+QUIET = frozenset(
+    {"poff", "susp", "stop", "done", "hold", "off", "dsbl", "cancelled", "queued", "scheduled"}
+)
+BAD = frozenset({"fail", "err", "unkn", "failed", "rejected", "rejected-by-user"})
 
 
 def vm_state(state: int, lcm_state: int) -> str:

@@ -14,10 +14,11 @@ from tests.cli.conftest import Command, RecordedEngine
 BITS = (1, 1, 0, 1, 0, 0, 0, 0, 0)
 PIPED = "A=1\n"
 OWNED = {"vm": "vm", "template": "template", "image": "image", "vnet": "vn", "secgroup": "secgroup",
-         "datastore": "datastore"}  # fmt: skip
+         "datastore": "datastore", "lease": "lease"}  # fmt: skip
 UNOWNED = {"host": "host", "cluster": "cluster"}
 FILTERED = {"vm": (-2, -1, -1, -1), "template": (-2, -1, -1), "image": (-2, -1, -1),
-            "vnet": (-2, -1, -1), "secgroup": (-2, -1, -1)}  # fmt: skip
+            "vnet": (-2, -1, -1), "secgroup": (-2, -1, -1),
+            "lease": (-2, -1, -1, -1)}  # fmt: skip
 
 Case = tuple[str, tuple[Any, ...]]
 
@@ -66,6 +67,20 @@ CASES: list[Case] = [
     ("vnet rmar 3 0", ("one.vn.rm_ar", 3, 0)),
     ("vnet hold 3 10.0.0.1", ("one.vn.hold", 3, 'LEASES=[ IP="10.0.0.1" ]')),
     ("vnet release 3 10.0.0.1", ("one.vn.release", 3, 'LEASES=[ IP="10.0.0.1" ]')),
+    ("lease request --duration 2h --nodes 2 --hold-offer",
+     ("one.lease.request", 'LEASE=[ NODES="2", DURATION="7200" ]\n', -1, True)),
+    ("lease when --duration 2h --template 7 --now",
+     ("one.lease.when", 'LEASE=[ DURATION="7200", START="now" ]\n', 7)),
+    ("lease accept 3", ("one.lease.accept", 3)),
+    ("lease cancel 3 --reason rain", ("one.lease.cancel", 3, "rain")),
+    ("lease extend 3 1h30m", ("one.lease.extend", 3, 5400)),
+    ("lease shorten 3 90", ("one.lease.shorten", 3, 90)),
+    ("lease move 3 2026-12-01T10:00Z", ("one.lease.move", 3, 1_796_119_200)),
+    ("lease top 3 5", ("one.lease.top", 3, 5)),
+    ("lease wait 3", ("one.lease.info", 3)),
+    ("lease calendar --from 2026-12-01T10:00Z --to 2026-12-01T12:00Z",
+     ("one.leasepool.calendar", 1_796_119_200, 1_796_126_400)),
+    ("lease usage --from 2026-12-01T10:00Z", ("one.leasepool.usage", -2, 1_796_119_200, -1)),
     ("host create node1 -i sim", ("one.host.allocate", "node1", "sim", "sim", -1)),
     ("host enable 3", ("one.host.status", 3, 0)),
     ("host disable 3", ("one.host.status", 3, 1)),
@@ -91,9 +106,30 @@ BY_HTTP = {"vm log", "vm console"}
 RUNNING = "<VM><STATE>3</STATE><LCM_STATE>3</LCM_STATE></VM>"
 
 
+VERDICT = """<VERDICT><LEASE_ID>3</LEASE_ID><ACCEPTED>YES</ACCEPTED></VERDICT>"""
+ASKING = ("request", "when", "accept", "extend", "shorten", "move", "top")
+ACTIVE = "<LEASE><STATE_STR>ACTIVE</STATE_STR></LEASE>"
+CALENDAR = """<LEASE_CALENDAR><NOW>1796119200</NOW><SINCE>1796119200</SINCE>
+<UNTIL>1796126400</UNTIL></LEASE_CALENDAR>"""
+ANSWERS = {
+    "one.vm.info": RUNNING,
+    "one.lease.info": ACTIVE,
+    "one.lease.cancel": 3,
+    "one.leasepool.calendar": CALENDAR,
+    "one.leasepool.usage": "<LEASE_USAGE/>",
+    **dict.fromkeys(
+        (
+            f"one.lease.{word}"
+            for word in ["request", "when", "accept", "extend", "shorten", "move", "top"]
+        ),
+        VERDICT,
+    ),
+}
+
+
 def answer_to(method: str) -> Any:
-    if method == "one.vm.info":
-        return RUNNING
+    if method in ANSWERS:
+        return ANSWERS[method]
     if method.endswith((".info", ".monitoring")):
         return "<NOTHING/>"
     return "token" if method == "one.user.login" else 3

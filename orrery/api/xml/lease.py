@@ -33,7 +33,7 @@ def lease(obj: Lease, names: OwnerNames) -> tuple[str]:
         f"<END>{seconds(end)}</END><FIRST_START>{seconds(obj.first_start)}</FIRST_START>"
         f"<ENDED>{seconds(obj.ended)}</ENDED><SERVED>{obj.served:.0f}</SERVED>"
         f"<SUSPENSIONS>{obj.suspensions}</SUSPENSIONS>{number('PRICE', obj.price)}"
-        f"{number('SERIES', obj.series)}<OFFER_EXPIRES>{seconds(obj.expires)}</OFFER_EXPIRES>"
+        f"{number('SERIES_ID', obj.series)}<OFFER_EXPIRES>{seconds(obj.expires)}</OFFER_EXPIRES>"
         f"{free('REASON', obj.refusal or obj.reason or '')}{terms('TERMS', obj.terms)}"
         f"{'' if obj.asked is None else terms('ASKED', obj.asked)}{ids('VMS', obj.vms)}"
         f"{wrapped('RUNS', ''.join(map(run, obj.runs)))}{templates(obj)}</LEASE>",
@@ -96,7 +96,7 @@ def run(one: Run) -> str:
 
 def operation(one: Operation) -> str:
     return (
-        f"<OPERATION><KIND>{one.kind.value}</KIND>{ids('NODES', one.nodes)}"
+        f"<OPERATION><KIND>{one.kind.value}</KIND>{ids('NODE_IDS', one.nodes)}"
         f"<START>{seconds(one.start)}</START><END>{seconds(one.end)}</END>"
         f"<BEGAN>{seconds(one.began)}</BEGAN><ENDED>{seconds(one.ended)}</ENDED></OPERATION>"
     )
