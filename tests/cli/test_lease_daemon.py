@@ -17,7 +17,7 @@ from tests.cli.test_daemon import Session, furnish, wait_for_endpoint
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A daemon of its own, with a host of 32 cores, an image, a network and a template."""
+    """A daemon of its own, with a host of 16 cores, an image, a network and a template."""
     home = tmp_path_factory.mktemp("home")
     words = ["serve", "--home", str(home), "--listen", "127.0.0.1:0", "--datastore-driver", "sim"]
     with (home / "log").open("wb") as log:
@@ -59,7 +59,7 @@ def test_a_class_is_reserved_changed_and_cancelled(session: Session) -> None:
 
 
 def test_what_does_not_fit_is_offered_later_and_taken(session: Session) -> None:
-    words = ("--nodes", "8", "--cpu", "4", "--memory", "64", "--duration", "1h")
+    words = ("--nodes", "8", "--cpu", "2", "--memory", "64", "--duration", "1h")
     first = verdict(session.out("lease", "request", *words, "--start", "+5h", "--json"))
     done = session.run("lease", "when", *words, "--start", "+5h")
     assert (done.returncode, done.stderr.startswith("refused: ")) == (1, True)
