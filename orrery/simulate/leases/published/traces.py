@@ -2,7 +2,7 @@
 
 One line a trace, a summary, and exit status 1 when an invariant of the schedules does not hold or
 an outcome is not what it has to be. Run as a module; where the traces come from is in
-docs/reference/haizea.md.
+docs/how-to/repeat-published-experiments.md.
 """
 
 import os
