@@ -52,19 +52,20 @@ ODD: tuple[Configuration, ...] = (
 LARGE: tuple[Configuration, ...] = (
     ("default", BASE),
     ("no suspension", replace(BASE, suspension=Suspension.NONE)),
+    ("conservative", replace(BASE, backfilling=Backfilling.CONSERVATIVE)),
     ("serial-only", replace(BASE, suspension=Suspension.SERIAL_ONLY)),
     ("no migration", replace(BASE, migration=Migration.NO)),
-    ("conservative", replace(BASE, backfilling=Backfilling.CONSERVATIVE)),
     *ODD,
 )
+FEW = 3
+"""The first of them: for what there are dozens of."""
 
 
 def configurations(workload: Workload, *, injected: bool = False) -> Iterator[Configuration]:
-    """Those for one workload; for one of the many injected ones the first and the second of the
-    large ones."""
+    """Those for one workload, alone or with one of the many sets of reservations."""
     count = len(workload.arrivals)
     if count > SMALL:
-        chosen = LARGE[:2] if injected or count > MEDIUM else LARGE
+        chosen = LARGE[:FEW] if injected or count > MEDIUM else LARGE
     else:
         chosen = (*every_combination(), *ODD)
     yield from chosen
