@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from orrery.core.errors import InvalidInput
 from orrery.sched.leases import policies
+from orrery.sched.leases.settings import Settings
 
 KIND_OF = {"order": ("order", "backfill-order"), "hosts": ("host-selection",)}
 """Kinds by module where they are not called alike."""
@@ -54,5 +55,6 @@ def check_policy(kind: str, field: str, name: str) -> None:
         InvalidInput: with those that there are. A dotted name is a user's own and is not looked at.
     """
     known = [policy.name for policy in all_policies() if kind in policy.kinds]
-    if known and name not in known and ":" not in name:
+    known = known or [str(getattr(Settings(), kind.replace("-", "_")))]
+    if name not in known and ":" not in name:
         raise InvalidInput(field, name, f"is no policy of the kind {kind}: use {', '.join(known)}")
