@@ -5,12 +5,11 @@ Haizea's rule of rescheduling by slack (Sotomayor's thesis, 2010), with the spli
 Chaudhary and Somani (FGCS 28, 2012) found to raise acceptance. A plan that fails changes nothing.
 """
 
-from collections.abc import Iterable
-
 from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
-from orrery.sched.leases.exact import find_exactly, take
+from orrery.sched.leases.exact import Opening, booting_s, find_exactly, take
 from orrery.sched.leases.placing import run_at
+from orrery.sched.leases.preempt import loses_work
 from orrery.sched.leases.soon import next_chance
 from orrery.sched.leases.timeline import Timeline
 
@@ -49,9 +48,10 @@ def would_run(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | s
         return run.vm_start, run.vm_end
     if _in_several_runs(line, booking, earliest, now):
         return _undone(line, [booking], [])
-    for start in _starts_by_preemption(booking, earliest):
-        if not isinstance(find_exactly(line, booking, start, now), str):
-            return start, start + booking.remaining
+    opening = _opening(line, booking, earliest, now)
+    if opening is not None:
+        start = opening.at + booting_s(line, booking)
+        return start, start + booking.remaining
     before = [(other, list(other.runs)) for other in _movable(line)]
     if _by_moving_others(line, booking, earliest, now):
         return _undone(line, [booking, *(other for other, _ in before)], before)
@@ -165,17 +165,23 @@ def plan_rest(line: Timeline, booking: Booking, now: int) -> bool:
 
 
 def _by_preemption(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
-    """As a reservation at its earliest start, or at the latest that still is in time."""
-    for start in _starts_by_preemption(booking, earliest):
-        opening = find_exactly(line, booking, start, now)
-        if not isinstance(opening, str):
-            return take(line, booking, opening, now) is None
-    return False
+    opening = _opening(line, booking, earliest, now)
+    return opening is not None and take(line, booking, opening, now) is None
 
 
-def _starts_by_preemption(booking: Booking, earliest: int) -> Iterable[int]:
+def _opening(line: Timeline, booking: Booking, earliest: int, now: int) -> Opening | None:
+    """As a reservation at its earliest start, or at the latest that still is in time: the first of
+    them for which nobody's work is lost, or else the first that is possible."""
     assert booking.deadline is not None
-    return dict.fromkeys((earliest, booking.deadline - booking.remaining))
+    found = None
+    for start in dict.fromkeys((earliest, booking.deadline - booking.remaining)):
+        opening = find_exactly(line, booking, start, now)
+        if isinstance(opening, str):
+            continue
+        if not any(loses_work(line, run, opening.at, now) for run in opening.giving_way):
+            return opening
+        found = found or opening
+    return found
 
 
 def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:

@@ -76,6 +76,11 @@ def suspension_starts(line: Timeline, run: RunPlan, at: int, now: int) -> int | 
     return begins
 
 
+def loses_work(line: Timeline, run: RunPlan, at: int, now: int) -> bool:
+    """Whether VMs would be stopped with what they did if a run gave way."""
+    return run.stage is not Stage.PLANNED and suspension_starts(line, run, at, now) is None
+
+
 def give_way(line: Timeline, run: RunPlan, at: int, now: int) -> None:
     """End a run by `at`: suspended if that pays, otherwise dropped (before it began) or stopped."""
     booking = run.booking

@@ -181,8 +181,8 @@ class Timeline:
         """From now on a host offers another capacity; what is held already stays held."""
         self.table.raise_capacity(host, capacity)
         self._offers[host] = capacity
-        if host not in self._blocked:
-            self._hold_back(host, self.table.capacities[host], capacity, now)
+        to_plans = 0 if host in self._blocked else capacity
+        self._hold_back(host, self.table.capacities[host], to_plans, now)
 
     def block(self, host: int, now: int) -> None:
         """Nothing can be planned on a host from now on."""

@@ -148,7 +148,7 @@ class Story:
             assert (answer.start, answer.end) == (offer.start, offer.end)
         if offers and self.data.draw(st.booleans()):
             self.last += 1
-            offer = self.data.draw(st.sampled_from(offers))
+            offer = offers[self.draw_int(0, len(offers) - 1)]
             answer = world.submit(self.last, offer.terms)
             assert answer.accepted
             assert (answer.start, answer.end) == (offer.start, offer.end)

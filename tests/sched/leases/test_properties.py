@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus
+from orrery.sched.leases.settings import Settings
+from orrery.sched.leases.site import Site
 from tests.sched.leases import drawn, long
 from tests.sched.leases.drawn import Story
 from tests.sched.leases.effort import examples
@@ -18,7 +20,7 @@ from tests.sched.leases.world import World
 @given(st.data(), drawn.sites(), drawn.settings)
 @examples(150)
 def test_without_trouble_every_promise_is_kept_and_all_work_is_done(
-    data: st.DataObject, site: drawn.Site, settings: drawn.Settings
+    data: st.DataObject, site: Site, settings: Settings
 ) -> None:
     world = Story(data, World(site, settings), troubles=False).tell(14)
     world.audit_end()
@@ -29,7 +31,7 @@ def test_without_trouble_every_promise_is_kept_and_all_work_is_done(
 @given(st.data(), drawn.sites(), drawn.settings)
 @examples(150)
 def test_through_losses_and_changes_nothing_is_overbooked_and_nobody_forgotten(
-    data: st.DataObject, site: drawn.Site, settings: drawn.Settings
+    data: st.DataObject, site: Site, settings: Settings
 ) -> None:
     world = Story(data, World(site, settings)).tell(14)
     world.audit_end()
@@ -43,7 +45,7 @@ def test_through_losses_and_changes_nothing_is_overbooked_and_nobody_forgotten(
 @given(st.data(), drawn.sites(), drawn.settings)
 @examples(40)
 def test_capacity_holds_while_hosts_change_what_they_offer(
-    data: st.DataObject, site: drawn.Site, settings: drawn.Settings
+    data: st.DataObject, site: Site, settings: Settings
 ) -> None:
     world = World(site, settings)
     story = Story(data, world)
