@@ -280,7 +280,10 @@ def plain_routes(parts: Parts) -> list[BaseRoute]:
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/web/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/web/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/web/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+        for name in ("app", "api", "chart", "draw", "leases")
+    },
     "/web/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 

@@ -1,35 +1,14 @@
-// The first page: log in, then live lists of hosts and VMs. Talks to /api/v1 only and decides nothing.
+// The first page: log in, then live lists of hosts, VMs and leases. Talks to /api/v1 only and decides nothing.
 
-const API = "/api/v1";
+import { call, post, read, Refused, session } from "./api.js";
+import { byId, cell, fill, gib, row, show, stateCell, usageCell } from "./draw.js";
+import { fillLeases, readLeases, startLeases } from "./leases.js";
+
 const PAGE_SIZE = 200;
 const REFRESH_MS = 15000; // usage changes without a record, so lists are also read again by timer
 const GATHER_MS = 400; // records come in bursts: one reading for all of them
 
-const byId = (id) => document.getElementById(id);
-
-const session = { authorization: null, user: null, stop: null, shown: PAGE_SIZE };
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function call(path, options = {}) {
-  const response = await fetch(API + path, {
-    ...options,
-    credentials: "omit",
-    headers: { ...options.headers, authorization: session.authorization },
-  });
-  if (!response.ok) {
-    const answer = await response.json().catch(() => null);
-    throw new Refused(response.status, answer?.error?.message ?? `The server answered ${response.status}`);
-  }
-  return response;
-}
-
-const read = async (path) => (await call(path)).json();
+let shownVms = PAGE_SIZE;
 
 // --- log in ---------------------------------------------------------------------------------------
 
@@ -52,13 +31,6 @@ async function logIn(event) {
     show("login-error", error instanceof Refused && error.status === 401 ? "User or password is wrong." : error.message);
   }
 }
-
-const post = (path, body) =>
-  call(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
 
 // A token survives a reload of the page; where none is to be had, the password stays in memory only.
 async function takeToken() {
@@ -131,13 +103,15 @@ async function refresh() {
   reading = true;
   try {
     const search = encodeURIComponent(byId("search").value.trim());
-    const [hosts, vms] = await Promise.all([
+    const [hosts, vms, leases] = await Promise.all([
       read("/hosts"),
-      read(`/vms?limit=${session.shown + 1}&search=${search}`),
+      read(`/vms?limit=${shownVms + 1}&search=${search}`),
+      readLeases(),
     ]);
     if (session.user === null) return;
     fillHosts(hosts);
     fillVms(vms);
+    fillLeases(leases);
     show("trouble", "");
   } catch (error) {
     if (error instanceof Refused && error.status === 401) leave("The session has ended: log in again.");
@@ -188,70 +162,7 @@ async function follow(signal, last) {
   }
 }
 
-// --- draw ---------------------------------------------------------------------------------------------
-
-function show(id, message) {
-  const element = byId(id);
-  element.textContent = message;
-  element.hidden = message === "";
-}
-
-const GOOD = new Set(["RUNNING", "MONITORED"]);
-const STILL = new Set(["PENDING", "HOLD", "POWEROFF", "SUSPENDED", "DONE", "DISABLED", "OFFLINE", "INIT"]);
-
-function stateClass(status) {
-  if (GOOD.has(status)) return "good";
-  if (STILL.has(status)) return "still";
-  return /FAILURE|ERROR|UNKNOWN/.test(status) ? "bad" : "busy";
-}
-
-function cell(label, ...content) {
-  const td = document.createElement("td");
-  td.dataset.label = label;
-  const span = document.createElement("span");
-  span.append(...content.map((part) => part ?? ""));
-  td.append(span);
-  return td;
-}
-
-function stateCell(status, why) {
-  const td = cell("State", status.toLowerCase().replaceAll("_", " "));
-  td.classList.add("state", stateClass(status));
-  if (why) {
-    const reason = document.createElement("span");
-    reason.className = "why";
-    reason.textContent = why;
-    td.firstChild.append(reason);
-  }
-  return td;
-}
-
-function usageCell(label, used, offered, text) {
-  const meter = document.createElement("meter");
-  meter.max = Math.max(offered, 1);
-  meter.value = used;
-  meter.high = meter.max * 0.9;
-  meter.textContent = text;
-  return cell(label, meter, ` ${text}`);
-}
-
-const gib = (mib) => (mib < 1024 ? `${mib} MiB` : `${(mib / 1024).toFixed(1)} GiB`);
-
-function row(...cells) {
-  const tr = document.createElement("tr");
-  tr.append(...cells);
-  return tr;
-}
-
-function fill(id, rows, columns, emptyText) {
-  if (rows.length === 0) {
-    const td = cell("", emptyText);
-    td.colSpan = columns;
-    td.className = "empty";
-    rows = [row(td)];
-  }
-  byId(id).replaceChildren(...rows);
-}
+// --- hosts and VMs ------------------------------------------------------------------------------------
 
 function hostCpu(host) {
   const now = host.usage.USED_CPU;
@@ -285,8 +196,8 @@ function vmCpu(vm) {
 }
 
 function fillVms(vms) {
-  const more = vms.length > session.shown;
-  const shown = vms.slice(0, session.shown);
+  const more = vms.length > shownVms;
+  const shown = vms.slice(0, shownVms);
   byId("vms-count").textContent = more ? `${shown.length} and more` : String(shown.length);
   byId("more").hidden = !more;
   const rows = shown.map((vm) =>
@@ -308,7 +219,8 @@ byId("login").addEventListener("submit", logIn);
 byId("leave").addEventListener("click", logOut);
 byId("search").addEventListener("input", () => soon());
 byId("more").addEventListener("click", () => {
-  session.shown += PAGE_SIZE;
+  shownVms += PAGE_SIZE;
   refresh();
 });
+startLeases(refresh);
 resume();
