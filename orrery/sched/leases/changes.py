@@ -41,6 +41,7 @@ def stop_now(line: Timeline, run: RunPlan, now: int) -> None:
     run.vm_end = max(run.vm_start, min(run.vm_end, now))
     if run.stage is Stage.PREPARING:
         run.vm_start = run.vm_end = now
+        run.migration_s = min(run.migration_s, now - run.start)
     run.ending = Ending.KILL
     line.end_now(run, now)
     line.step(now, StepKind.KILL, run)

@@ -146,7 +146,8 @@ class Story:
         for offer, answer in zip(offers, expected, strict=True):
             assert answer.accepted, (offer, answer)
             assert (answer.start, answer.end) == (offer.start, offer.end)
-        if offers and self.data.draw(st.booleans()):
+        takes = self.data.draw(st.booleans())
+        if offers and takes:
             self.last += 1
             offer = offers[self.draw_int(0, len(offers) - 1)]
             answer = world.submit(self.last, offer.terms)
