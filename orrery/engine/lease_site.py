@@ -23,6 +23,7 @@ class SiteKeeper:
         self._view = view
         self._told: dict[int, SiteHost] = {}
         self._lost: set[int] = set()
+        self._ids: list[int] = []
 
     def site(self) -> Site:
         """All hosts that have ever answered, for a new scheduler; those lost now are told next."""
@@ -32,11 +33,15 @@ class SiteKeeper:
             if host.total.cpu_pct > 0
         }
         self._lost = set()
+        self._ids = []
         return Site(hosts=tuple(self._told.values()))
 
     def ids(self, calendar: Calendar) -> list[int]:
         """The id of each host, by the scheduler's index of it."""
-        return [host.id for host in calendar.line.hosts]
+        hosts = calendar.line.hosts
+        if len(self._ids) != len(hosts):
+            self._ids = [host.id for host in hosts]
+        return self._ids
 
     def tell(self, calendar: Calendar, host_ids: Iterable[int], now: int) -> None:
         """Tell what is new of these hosts."""

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orrery.core.capacity import Capacity
 from orrery.core.errors import Refused
@@ -23,17 +24,21 @@ from orrery.core.messages import (
     AllocateNetwork,
     AllocateVm,
     Bootstrap,
+    CancelLease,
+    ChangeLease,
     DeleteObject,
     Message,
     PoweroffVm,
     RebootVm,
     RecoverVm,
+    RequestLease,
     ResumeVm,
     SuspendVm,
     TerminateVm,
 )
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
+from orrery.core.model.lease import Change, ChangeKind, LeaseStatus, NodeSet, Terms
 from orrery.core.model.storage import Datastore
 from orrery.core.status import HostStatus, ImageStatus, RecoverOperation, VmStatus
 from orrery.core.template import parse
@@ -60,6 +65,7 @@ class Story(Struct, frozen=True, kw_only=True):
     seed: int
     vms: int = 20
     hosts: int = 4
+    leases: int = 0
     crashes: int = 6
     faults: Faults = Faults(fail_rate=0.05, hang_rate=0.03, late_rate=0.5)
     limits: Limits = Limits(
@@ -135,6 +141,9 @@ class _Site:
                 for number in range(self._story.vms):
                     rng = random.Random(self._rng.random())  # noqa: S311
                     users.create_task(self._user(number, rng))
+                for number in range(self._story.leases):
+                    rng = random.Random(self._rng.random())  # noqa: S311
+                    users.create_task(self._lessee(number, rng))
             await self._settle()
             self._check_end()
             engine.cancel()
@@ -282,6 +291,33 @@ class _Site:
             )
             await asyncio.sleep(rng.uniform(10, 120))
 
+    async def _lessee(self, number: int, rng: random.Random) -> None:
+        """Asks for a lease, changes plans now and then, and waits until it is over."""
+        await asyncio.sleep(rng.uniform(0, 3600))
+        name = f"lease{number}"
+        message = RequestLease(
+            cause=name,
+            actor=ENGINE,
+            terms=some_terms(self._clock.now(), rng),
+            template=parse('DISK=[IMAGE="os"]'),
+            name=name,
+        )
+        lease_id = await self._until_named(Kind.LEASE, name, message)
+        if rng.random() < 0.4:
+            await asyncio.sleep(rng.uniform(0, 3600))
+            await self._ask(some_change(lease_id, name, rng))
+        while True:
+            view = self._view()
+            lease = None if view is None else view.leases[lease_id]
+            if lease is not None and lease.status.final:
+                self._check_lease_over(lease_id, lease.status, lease.reason)
+                return
+            await asyncio.sleep(60)
+
+    def _check_lease_over(self, lease_id: int, status: LeaseStatus, reason: str | None) -> None:
+        if status is not LeaseStatus.DONE and not reason:
+            self._break(f"lease {lease_id} is {status.name} and nobody says why")
+
     async def _settle(self) -> None:
         """Until the last late effect has come and the timers have had their turns on a sound
         engine."""
@@ -341,6 +377,37 @@ class _Site:
 
     def _break(self, what: str) -> None:
         self._report.broken.append(f"at {self._loop.time():.0f} s: {what}")
+
+
+def some_terms(now: float, rng: random.Random) -> Terms:
+    """Any kind of lease, small enough to find room now and then."""
+    size = Capacity(rng.choice((100, 200, 400)), rng.choice((256, 1024)))
+    terms = Terms(
+        nodes=(NodeSet(count=rng.randrange(1, 4), capacity=size),),
+        duration=float(rng.randrange(60, 3600)),
+    )
+    start = float(int(now) + rng.randrange(60, 3600))
+    match rng.randrange(4):
+        case 0:
+            return replace(terms, start=start)
+        case 1:
+            return replace(terms, immediate=True)
+        case 2:
+            return replace(terms, start=start, deadline=start + 4 * terms.duration)
+    return terms
+
+
+def some_change(lease_id: int, cause: str, rng: random.Random) -> Message:
+    """Something its owner might want of a lease; refused where its status does not allow it."""
+    kind = rng.choice((ChangeKind.EXTEND, ChangeKind.SHORTEN, ChangeKind.TOP))
+    change = Change(kind=kind, cause=cause, seconds=30.0, priority=rng.randrange(3))
+    return rng.choice(
+        (
+            CancelLease(cause=cause, actor=ENGINE, lease_id=lease_id),
+            ChangeLease(cause=cause, actor=ENGINE, lease_id=lease_id, change=change),
+            ChangeLease(cause=cause, actor=ENGINE, lease_id=lease_id, change=change),
+        )
+    )
 
 
 def some_action(vm_id: int, cause: str, rng: random.Random) -> Message:

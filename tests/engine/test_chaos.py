@@ -43,6 +43,11 @@ def test_calls_that_hang_and_take_effect_late_leave_nothing_behind(seed: int) ->
     told(Story(seed=seed, faults=HANGING))
 
 
+@pytest.mark.parametrize("seed", [88, *range(8)], ids=str)
+def test_leases_are_kept_or_say_why_not_whatever_goes_wrong(seed: int) -> None:
+    told(Story(seed=seed, vms=6, leases=8))
+
+
 def test_a_sound_world_sees_each_effect_once() -> None:
     report = told(Story(seed=1, faults=Faults(), crashes=0))
     assert report.absorbed_boots == 0

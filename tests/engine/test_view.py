@@ -28,7 +28,7 @@ from orrery.engine.view import State
 from tests.site import ENGINE_ID, Site
 
 OFF_HOST = {VmStatus.PENDING, VmStatus.HOLD, VmStatus.DONE}
-AT_REST = {VmStatus.SUSPENDED, VmStatus.POWEROFF}
+AT_REST = {VmStatus.SUSPENDED, VmStatus.POWEROFF, VmStatus.EPILOG, VmStatus.EPILOG_FAILURE}
 OUTCOMES = st.sampled_from([Done(), Failed("no"), Failed("no", retryable=True), Unknown("?")])
 COMMANDS = st.sampled_from(
     [SuspendVm, ResumeVm, PoweroffVm, TerminateVm],

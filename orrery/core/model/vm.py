@@ -131,5 +131,7 @@ class Vm(Owned, frozen=True, kw_only=True):
 OFF_HOST = frozenset({VmStatus.PENDING, VmStatus.HOLD, VmStatus.DONE})
 """Statuses in which a VM is on no host."""
 
-AT_REST = frozenset({VmStatus.SUSPENDED, VmStatus.POWEROFF})
+AT_REST = frozenset(
+    {VmStatus.SUSPENDED, VmStatus.POWEROFF, VmStatus.EPILOG, VmStatus.EPILOG_FAILURE}
+)
 """Statuses in which only its disks are on the host: CPU and memory are free for others."""

@@ -75,11 +75,17 @@ def down(line: Timeline, run: RunPlan, now: int) -> None:
     retry_waiting(line)
 
 
-def overdue(line: Timeline, run: RunPlan, now: int) -> None:
-    """The end of an operation has come, and it has not ended: who follows has to wait."""
-    line.overdue[id(run)] = run
-    length = run.end - run.vm_end
-    hold_longer(line, run, max(GRACE_S, length // 10, now - run.end + GRACE_S), now)
+def hold_overdue(line: Timeline, now: int) -> bool:
+    """Operations that should have ended before now keep their hosts for longer; whether there are
+    any.
+
+    One whose end is just now may yet be told of in time: who follows only waits for it.
+    """
+    late = [run for run in line.overdue.values() if run.end < now]
+    for run in late:
+        length = run.end - run.vm_end
+        hold_longer(line, run, max(GRACE_S, length // 10, now - run.end + GRACE_S), now)
+    return bool(late)
 
 
 def is_blocked(line: Timeline, run: RunPlan) -> bool:

@@ -31,6 +31,8 @@ class Calendar:
         self.line = Timeline(site, settings, start)
         self.line.automatic = automatic
         self._dirty = False
+        self._looked_late = start - actual.GRACE_S
+        """When operations that are late were last given more time."""
 
     @property
     def bookings(self) -> dict[int, Booking]:
@@ -214,6 +216,8 @@ class Calendar:
         """Everything that is due by now, then a look at the queue; the steps of it, in order."""
         line = self.line
         line.pass_to(now)
+        if actual.hold_overdue(line, now):
+            self._looked_late = now
         while True:
             if line.preparation.managed:
                 prepare(line, now)
@@ -235,7 +239,7 @@ class Calendar:
         if line.automatic or run.stage is Stage.RUNNING:
             progress(line, run, now)
         elif run.stage is Stage.ENDING:
-            actual.overdue(line, run, now)
+            line.overdue[id(run)] = run
         elif run.stage is Stage.PLANNED:
             if run.end <= now:
                 actual.miss(line, run, now)
@@ -246,7 +250,10 @@ class Calendar:
 
     def next_time(self) -> int | None:
         """When `advance` has something to do again."""
-        times = (self.line.next_time(), self.line.preparation.next_time())
+        line = self.line
+        again = self._looked_late + actual.GRACE_S
+        late = (max(run.end + 1, again) for run in line.overdue.values())
+        times = (line.next_time(), line.preparation.next_time(), *late)
         return min((time for time in times if time is not None), default=None)
 
     # --- what happened ----------------------------------------------------------------------------

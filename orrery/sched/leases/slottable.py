@@ -185,8 +185,8 @@ class SlotTable:
             stays.append((start, end, amount))
 
     def remove(self, held: "Allocation | Held", start: int, end: int) -> None:
-        """Give back what was added with the same arguments."""
-        if start >= end:
+        """Give back what was added with the same arguments; nothing where it lies in the past."""
+        if start >= end or end <= self.times[0]:
             return
         held = held if isinstance(held, Held) else Held(held)
         for host, amount in held.pairs:
