@@ -66,8 +66,9 @@ def bar(row: Row, published: Row | None, per_cell: float) -> str:
 
 # --- SVG ------------------------------------------------------------------------------------------
 
-PANEL_W, PANEL_H = 300, 220
-LEFT, TOP, BOTTOM, RIGHT = 44, 28, 34, 12
+PANEL_W, PANEL_H = 330, 230
+LEFT, TOP, BOTTOM, RIGHT = 48, 28, 34, 22
+LEGEND_W, LEGEND_H = 160, 16
 COLOURS = ("#777777", "#0b6fb8", "#1b9e77", "#d95f02", "#7570b3", "#c2185b")
 STEPS = (1, 2, 5, 10, 20, 50, 100)
 
@@ -81,7 +82,9 @@ def completion_svg(panels: Sequence[Panel], columns: int) -> str:
     low, high = min([0.0, *values]), max([1.0, *values])
     rows = -(-len(panels) // columns)
     setups = list(dict.fromkeys(setup for _, lines in panels for setup in lines))
-    width, height = columns * PANEL_W, rows * PANEL_H + 30
+    in_line = columns * PANEL_W // LEGEND_W
+    width, top = columns * PANEL_W, rows * PANEL_H + LEGEND_H
+    height = top + -(-len(setups) // in_line) * LEGEND_H
     marks = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="11" role="img" '
@@ -91,7 +94,7 @@ def completion_svg(panels: Sequence[Panel], columns: int) -> str:
     for number, panel in enumerate(panels):
         x, y = number % columns * PANEL_W, number // columns * PANEL_H
         marks += panel_marks(panel, (x, y), (low, high), setups)
-    marks += legend(setups, rows * PANEL_H + 18, width)
+    marks += legend(setups, top, in_line)
     return "\n".join([*marks, "</svg>", ""])
 
 
@@ -111,7 +114,7 @@ def panel_marks(
     for value in grid(*scale):
         (x1, y), (x2, _) = at(loads[0], value), at(loads[-1], value)
         yield f'<line x1="{x1:.1f}" y1="{y:.1f}" x2="{x2:.1f}" y2="{y:.1f}" stroke="#dddddd"/>'
-        yield text(x1 - 5, y + 4, f"{value:+g} %", "end")
+        yield text(x1 - 5, y + 4, f"{value:+g} %" if value else "0 %", "end")
     for load in loads:
         x, _ = at(load, scale[0])
         yield text(x, corner[1] + PANEL_H - BOTTOM + 16, f"{load} %", "middle")
@@ -130,15 +133,13 @@ def grid(low: float, high: float) -> Iterable[float]:
     return [n * step for n in range(first, int(high // step) + 1) if n * step >= low]
 
 
-def legend(setups: Sequence[str], y: float, width: float) -> Iterator[str]:
-    room = width / max(1, len(setups))
+def legend(setups: Sequence[str], top: float, columns: int) -> Iterator[str]:
     for number, setup in enumerate(setups):
-        x = number * room + 8
+        x, y = number % columns * LEGEND_W + 8, top + number // columns * LEGEND_H
         colour = COLOURS[number % len(COLOURS)]
-        yield f'<rect x="{x:.1f}" y="{y - 8}" width="12" height="4" fill="{colour}"/>'
-        yield text(x + 16, y, setup, "start", 11 if room > 130 else 6)
+        yield f'<rect x="{x}" y="{y - 6}" width="12" height="4" fill="{colour}"/>'
+        yield text(x + 18, y, setup, "start")
 
 
-def text(x: float, y: float, content: str, anchor: str, size: int = 11) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'
-    return f"<text {place}>{escape(content)}</text>"
+def text(x: float, y: float, content: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'
