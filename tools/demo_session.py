@@ -1,4 +1,4 @@
-"""What the demo works with: its screen, the programs it runs, the engine's process."""
+"""What the demos work with: their screen, the programs they run, the engine's process."""
 
 import http.client
 import json
@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-HOME = Path("/var/lib/orrery-demo")
+PROGRAM = Path(sys.argv[0]).name
+HOME = Path("/var/lib") / f"orrery-{PROGRAM}"
+"""Each demo has its own: they can run at the same time."""
 SSH_OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": "3",
@@ -42,17 +44,16 @@ class StepFailed(Exception):
 
 @dataclass
 class Demo:
-    """What the demo has made so far; kept in its home, so that --clean finds it."""
+    """What a demo has made so far; kept in its home, so that --clean finds it."""
 
+    prefix: str = "demo"
+    """Of the names of its domains."""
     port: int = 0
+    options: list[str] = field(default_factory=list)
+    """What else the engine is started with."""
     engine_pid: int = 0
     bridge: str = ""
     subnet: str = ""
-    vm_id: int | None = None
-    ip: str = ""
-    deploy_id: str = ""
-    boot_id: str = ""
-    counter: int = 0
     timings: list[tuple[str, float]] = field(default_factory=list)
 
     def save(self) -> None:
@@ -171,10 +172,10 @@ def wait_until(what: str, remedy: str, timeout_s: float, look: Callable[[], bool
         pause = min(pause * 1.3, 1.0)
 
 
-def ssh(demo: Demo, command: str) -> str | None:
+def ssh(ip: str, command: str) -> str | None:
     """What a command in the guest says; None when the guest does not let us in."""
     options = [word for name, text in SSH_OPTIONS.items() for word in ("-o", f"{name}={text}")]
-    words = ["ssh", *options, "-i", str(HOME / "key"), f"root@{demo.ip}", command]
+    words = ["ssh", *options, "-i", str(HOME / "key"), f"root@{ip}", command]
     try:
         done = run(words, 15.0)
     except subprocess.TimeoutExpired:
@@ -182,28 +183,28 @@ def ssh(demo: Demo, command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def in_guest(demo: Demo, command: str, timeout_s: float = GUEST_S) -> str:
+def in_guest(ip: str, command: str, timeout_s: float = GUEST_S) -> str:
     """The same, until the guest answers."""
     found: list[str] = []
 
     def look() -> bool:
-        answer = ssh(demo, command)
+        answer = ssh(ip, command)
         if answer:
             found.append(answer)
         return bool(found)
 
-    SCREEN.detail(f"$ ssh root@{demo.ip} {command}")
+    SCREEN.detail(f"$ ssh root@{ip} {command}")
     wait_until(
-        f"the guest answers ssh at {demo.ip}",
-        f"look at the console below; 'ip link show {demo.bridge}' must be up",
+        f"the guest answers ssh at {ip}",
+        "look at the console below; 'ip link' must show the network's bridge, and that it is up",
         timeout_s,
         look,
     )
     return found[0]
 
 
-def answers_ping(demo: Demo) -> bool:
-    return run(["ping", "-c", "1", "-W", "1", demo.ip], 5.0).returncode == 0
+def answers_ping(ip: str) -> bool:
+    return run(["ping", "-c", "1", "-W", "1", ip], 5.0).returncode == 0
 
 
 # --- the engine's process ------------------------------------------------------------------------
@@ -212,8 +213,8 @@ def answers_ping(demo: Demo) -> bool:
 def start_engine(demo: Demo) -> None:
     """Start it in a process group of its own, with its log in its home."""
     command = [sys.executable, "-m", "orrery", "serve", "--home", str(HOME)]
-    command += ["--name-prefix", "demo"]
-    command += ["--listen", f"127.0.0.1:{demo.port}"]
+    command += ["--name-prefix", demo.prefix]
+    command += ["--listen", f"127.0.0.1:{demo.port}", *demo.options]
     SCREEN.detail("$ " + " ".join(["orrery", *command[3:]]))
     with (HOME / "engine.log").open("ab") as log:
         engine = subprocess.Popen(
@@ -257,7 +258,7 @@ def answers_http(port: int) -> bool:
 
 
 def is_engine(pid: int) -> bool:
-    """Whether that process is the demo's engine: a number alone may be anybody's by now."""
+    """Whether that process is this demo's engine: a number alone may be anybody's by now."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
