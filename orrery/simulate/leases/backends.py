@@ -3,11 +3,14 @@
 Clusters need Orrery on their machines; contents of files are sent along once.
 """
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any, Protocol, cast
 
 from orrery.core.errors import InvalidInput
@@ -55,7 +58,7 @@ class Local:
     def __init__(self, jobs: int) -> None:
         # Forked children would inherit whatever threads of this process hold.
         context = get_context("spawn")
-        self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=die_when_stopped)
+        self._pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=live_with_parent)
 
     def submit(self, job: Job) -> "Future[Row]":
         return self._pool.submit(try_job, job)
@@ -64,9 +67,18 @@ class Local:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def die_when_stopped() -> None:
-    """Ctrl-C reaches every process of a terminal: children have nothing to say about it."""
+def live_with_parent() -> None:
+    """What a worker does first. Ctrl-C reaches every process of a terminal: it has nothing to say
+    about it. And when its parent was killed, nobody else would end it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=end_after_parent, daemon=True).start()
+
+
+def end_after_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 class Dask:
