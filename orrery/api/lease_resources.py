@@ -119,6 +119,8 @@ class VerdictOut(Struct, frozen=True, kw_only=True):
     start_at: float | None
     end_at: float | None
     price: float | None
+    terms: TermsOut | None
+    """Those that the lease has now: of the offer, where one is held."""
     alternatives: tuple[AlternativeOut, ...]
     offer_expires_at: float | None
     series: tuple[int, ...]
@@ -265,7 +267,8 @@ def operation_out(one: Operation) -> OperationOut:
     )
 
 
-def verdict_out(verdict: Verdict) -> VerdictOut:
+def verdict_out(verdict: Verdict, view: View) -> VerdictOut:
+    lease = None if verdict.lease_id is None else view.leases.get(verdict.lease_id)
     return VerdictOut(
         id=verdict.lease_id,
         accepted=verdict.accepted,
@@ -274,6 +277,7 @@ def verdict_out(verdict: Verdict) -> VerdictOut:
         start_at=verdict.start,
         end_at=verdict.end,
         price=verdict.price,
+        terms=None if lease is None else terms_out(lease.terms),
         alternatives=tuple(map(alternative_out, verdict.alternatives)),
         offer_expires_at=verdict.offer_expires,
         series=verdict.series,

@@ -70,14 +70,18 @@ async def request_lease(call: Call) -> out.VerdictOut:
     """Asks for a lease: accepted, or refused with the reason and what could be had."""
     given: RequestLease = call.body
     wanted = request_of(call.engine, call.actor, written(given))
-    return out.verdict_out(await leases.request(call.engine, call.actor, wanted))
+    return told(call, await leases.request(call.engine, call.actor, wanted))
+
+
+def told(call: Call, verdict: leases.Verdict) -> out.VerdictOut:
+    return out.verdict_out(verdict, call.engine.view)
 
 
 async def ask_when(call: Call) -> out.VerdictOut:
     """Says what would become of a request now; nothing is promised by it."""
     given: LeaseTermsIn = call.body
     wanted = request_of(call.engine, call.actor, written(given))
-    return out.verdict_out(leases.when(call.engine, call.actor, wanted.terms))
+    return told(call, leases.when(call.engine, call.actor, wanted.terms))
 
 
 async def act_on_lease(call: Call) -> out.VerdictOut:
@@ -85,19 +89,19 @@ async def act_on_lease(call: Call) -> out.VerdictOut:
     given: ActOnLease = call.body
     engine, actor, oid = call.engine, call.actor, call.oid
     if given.action == "accept":
-        return out.verdict_out(await leases.accept(engine, actor, oid))
+        return told(call, await leases.accept(engine, actor, oid))
     if given.action in ("extend", "shorten"):
         change = leases.extend if given.action == "extend" else leases.shorten
-        return out.verdict_out(await change(engine, actor, oid, seconds_of(given)))
+        return told(call, await change(engine, actor, oid, seconds_of(given)))
     if given.action == "move":
-        return out.verdict_out(await leases.move(engine, actor, oid, start_of(call)))
+        return told(call, await leases.move(engine, actor, oid, start_of(call)))
     if given.action == "top":
         if given.priority is None:
             raise InvalidInput("priority", "", "is missing: top needs one")
-        return out.verdict_out(await leases.top(engine, actor, oid, given.priority))
+        return told(call, await leases.top(engine, actor, oid, given.priority))
     if given.action == "cancel":
         await leases.cancel(engine, actor, oid, reason=given.reason)
-        return out.verdict_out(standing(call))
+        return told(call, standing(call))
     remedy = "is none of cancel, extend, shorten, move, top, accept"
     raise InvalidInput("action", given.action, remedy)
 

@@ -163,16 +163,17 @@ def request(
 
 
 def made(verdict: Element) -> list[int]:
-    return tree.ids(verdict, "SERIES") or [tree.number(verdict, "LEASE_ID")]
+    """The lease, or all of a recurring one; none where it was only a question."""
+    lease_id = tree.number(verdict, "LEASE_ID", -1)
+    return tree.ids(verdict, "SERIES") or ([lease_id] if lease_id >= 0 else [])
 
 
 def tell(verdict: Element, as_: str | None) -> int:
     """The answer, in the form asked for; the exit status."""
-    lease_id = tree.number(verdict, "LEASE_ID", -1)
     if as_ is not None:
         print_element(verdict, as_)
     else:
-        if lease_id >= 0:
+        for lease_id in made(verdict):
             click.echo(f"ID: {lease_id}")
         for line in answer(verdict):
             click.echo(line)
@@ -210,7 +211,7 @@ def changing(
     @format_options
     @connected
     def command(client: Client, target: str, given: str, as_: str | None) -> int:
-        lease_id = resolve_one(client, pools.LEASE, target)
+        lease_id = resolve_one(client, pools.CURRENT_LEASE, target)
         return tell(client.tree(f"one.lease.{word}", lease_id, value(given)), as_)
 
     command.params[1].name = "given"
@@ -223,7 +224,7 @@ def changing(
 @connected
 def cancel(client: Client, targets: tuple[str, ...], reason: str) -> int:
     """End leases in whatever state: their VMs are stopped, their capacity is given back."""
-    ids = resolve(client, pools.LEASE, targets)
+    ids = resolve(client, pools.CURRENT_LEASE, targets)
     return for_each(ids, lambda one: client.call("one.lease.cancel", one, reason))
 
 
@@ -237,7 +238,7 @@ def accept(
     client: Client, *, target: str, wait: bool, timeout: float | None, as_: str | None
 ) -> int:
     """Take the offer that is held."""
-    lease_id = resolve_one(client, pools.LEASE, target)
+    lease_id = resolve_one(client, pools.CURRENT_LEASE, target)
     status = tell(client.tree("one.lease.accept", lease_id), as_)
     if wait and not status:
         follow_lease(client, lease_id, timeout)
@@ -251,7 +252,7 @@ def accept(
 @connected
 def top(client: Client, target: str, priority: int | None, as_: str | None) -> int:
     """Put a lease in front of the queue, or give it a PRIORITY (higher goes first)."""
-    lease_id = resolve_one(client, pools.LEASE, target)
+    lease_id = resolve_one(client, pools.CURRENT_LEASE, target)
     if priority is None:
         queue = client.tree("one.leasepool.info", -2, -1, -1, CURRENT)
         others = [tree.number(one, "TERMS/PRIORITY") for one in queue.findall("LEASE")]

@@ -154,20 +154,21 @@ def answer(verdict: Element) -> list[str]:
     start, end = tree.number(verdict, "START"), tree.number(verdict, "END")
     planned = stretch(start, end) if start else "it waits in the queue"
     if accepted(verdict):
-        return [f"accepted ({state_of(verdict)}): {planned}", *series(verdict), *price(verdict)]
+        return [f"accepted ({state_of(verdict)}): {times(verdict)}{planned}", *price(verdict)]
     if tree.value(verdict, "STATE_STR") == "OFFERED":
         lease_id = tree.value(verdict, "LEASE_ID")
         return [
-            f"offered instead: {planned}",
+            f"offered instead: {tree.value(verdict, 'TERMS/NODES')} nodes, {planned}",
             f"It is held until {until(verdict)}: take it with 'onelease accept {lease_id}'",
             *alternatives(verdict),
         ]
     return alternatives(verdict)
 
 
-def series(verdict: Element) -> list[str]:
-    found = tree.ids(verdict, "SERIES")
-    return [f"all times: leases {', '.join(map(str, found))}"] if found else []
+def times(verdict: Element) -> str:
+    """Of a recurring one; what is planned is then its last time."""
+    count = len(tree.ids(verdict, "SERIES"))
+    return f"{count} times, the last " if count else ""
 
 
 def price(verdict: Element) -> list[str]:

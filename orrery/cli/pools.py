@@ -27,6 +27,7 @@ class Pool:
 VM = Pool("virtual machine", "one.vm", "VM", (-1, -1, -1))
 LEASE = Pool("lease", "one.lease", "LEASE", (-1, -1, -2))
 """Those that are over too: the last number is the state that is asked for."""
+CURRENT_LEASE = Pool("lease", "one.lease", "LEASE", (-1, -1, -1))
 TEMPLATE = Pool("template", "one.template", "VMTEMPLATE", (-1, -1))
 IMAGE = Pool("image", "one.image", "IMAGE", (-1, -1))
 NETWORK = Pool("virtual network", "one.vn", "VNET", (-1, -1))

@@ -68,7 +68,8 @@ function actionsOf(lease) {
 }
 
 async function act(lease, action) {
-  if (action.action === "cancel" && !window.confirm(`End lease ${lease.id} ${lease.name}? Its VMs are stopped.`)) return;
+  const question = `End lease ${lease.id} ${lease.name}? Its VMs are stopped.`;
+  if (action.action === "cancel" && !window.confirm(question)) return;
   try {
     await post(`/leases/${lease.id}/actions`, action);
     show("lease-trouble", "");
@@ -124,7 +125,8 @@ function tell(verdict, body) {
   if (verdict.status === "OFFERED") {
     const lease = { id: verdict.id, name: body.name };
     const until = new Date(verdict.offer_expires_at * 1000).toLocaleTimeString();
-    const text = `Refused: ${verdict.reason}. Held until ${until}: ${stretch(verdict.start_at, verdict.end_at)}. `;
+    const held = `${verdict.terms.node_count} nodes, ${stretch(verdict.start_at, verdict.end_at)}`;
+    const text = `Refused: ${verdict.reason}. Held until ${until}: ${held}. `;
     answer("busy", text, button("Accept", () => act(lease, { action: "accept" })));
     return;
   }

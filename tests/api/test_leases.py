@@ -137,6 +137,7 @@ def test_an_offer_is_held_and_taken(tmp_path: Path) -> None:
         )
         assert (verdict.findtext("ACCEPTED"), verdict.findtext("STATE_STR")) == ("NO", "OFFERED")
         assert int(verdict.findtext("OFFER_EXPIRES", "")) > web.cloud.now
+        assert verdict.findtext("TERMS/NODES") == "2"
         lease_id = int(verdict.findtext("LEASE_ID", ""))
         shown = await web.xml("lease.info", lease_id)
         assert shown.findtext("ASKED/START") != shown.findtext("TERMS/START")
@@ -317,6 +318,7 @@ def test_json_when_and_refusal_with_alternatives(tmp_path: Path) -> None:
         assert asked["alternatives"][0]["start_at"] >= start + 7200
         offered = await web.post("/leases", body(start=start, hold_offer=True), 201)
         assert offered["status"] == "OFFERED"
+        assert offered["terms"]["start_at"] == offered["start_at"]
         taken = await web.post(f"/leases/{offered['id']}/actions", {"action": "accept"})
         assert taken["accepted"] is True
 

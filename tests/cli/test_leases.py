@@ -46,7 +46,7 @@ ACCEPTED = """<VERDICT><LEASE_ID>12</LEASE_ID><ACCEPTED>YES</ACCEPTED>
 <SERIES><ID>12</ID><ID>13</ID></SERIES></VERDICT>"""
 OFFERED = """<VERDICT><LEASE_ID>13</LEASE_ID><ACCEPTED>NO</ACCEPTED><STATE_STR>OFFERED</STATE_STR>
 <REASON>taken</REASON><START>1796122800</START><END>1796130000</END>
-<OFFER_EXPIRES>1795615260</OFFER_EXPIRES></VERDICT>"""
+<OFFER_EXPIRES>1795615260</OFFER_EXPIRES><TERMS><NODES>4</NODES></TERMS></VERDICT>"""
 CALENDAR = """<LEASE_CALENDAR><NOW>1796115600</NOW>
 <SINCE>1796108400</SINCE><UNTIL>1796130000</UNTIL>
 <HOST><ID>1</ID><NAME>alpha</NAME></HOST><HOST><ID>2</ID><NAME>beta</NAME></HOST>
@@ -101,8 +101,8 @@ def test_options_become_a_template_with_times_resolved_here(
     ]
     assert done.out.splitlines() == [
         "ID: 12",
-        "accepted (scheduled): Tue 2026-12-01 10:00 to 12:00 CET",
-        "all times: leases 12, 13",
+        "ID: 13",
+        "accepted (scheduled): 2 times, the last Tue 2026-12-01 10:00 to 12:00 CET",
     ]
 
 
@@ -192,7 +192,7 @@ def test_an_offer_says_until_when_and_how_it_is_taken(
     engine.answers["one.lease.request"] = OFFERED
     done = command("onelease", "request", "--duration", "2h", "--hold-offer")
     assert (done.status, done.err) == (1, "refused: taken\n")
-    assert "offered instead: Tue 2026-12-01 12:00 to 14:00 CET" in done.out
+    assert "offered instead: 4 nodes, Tue 2026-12-01 12:00 to 14:00 CET" in done.out
     assert "until Wed 2026-11-25 15:01 CET: take it with 'onelease accept 13'" in done.out
 
 
@@ -302,6 +302,13 @@ def test_top_without_a_priority_is_above_all_others(
     engine.answers["one.lease.top"] = ACCEPTED
     command("onelease", "top", "12")
     assert engine.calls[-1] == ("one.lease.top", 12, 3)
+
+
+def test_a_name_means_a_lease_that_is_not_over(engine: RecordedEngine, command: Command) -> None:
+    engine.answers["one.leasepool.info"] = f"<LEASE_POOL>{LEASE}</LEASE_POOL>"
+    engine.answers["one.lease.accept"] = ACCEPTED
+    assert command("onelease", "accept", "class").status == 0
+    assert engine.calls == [("one.leasepool.info", -2, -1, -1, -1), ("one.lease.accept", 12)]
 
 
 def test_waiting_follows_the_states(engine: RecordedEngine, command: Command) -> None:

@@ -105,7 +105,8 @@ def operation(one: Operation) -> str:
 # --- answers --------------------------------------------------------------------------------------
 
 
-def verdict(given: Verdict) -> str:
+def verdict(given: Verdict, agreed: Terms | None) -> str:
+    """`agreed` are the terms that the lease has now: those of an offer where one is held."""
     lease_id = -1 if given.lease_id is None else given.lease_id
     offers = "".join(map(alternative, given.alternatives))
     return (
@@ -114,7 +115,8 @@ def verdict(given: Verdict) -> str:
         f"{free('REASON', given.reason or '')}<START>{seconds(given.start)}</START>"
         f"<END>{seconds(given.end)}</END>{number('PRICE', given.price)}"
         f"<OFFER_EXPIRES>{seconds(given.offer_expires)}</OFFER_EXPIRES>"
-        f"{ids('SERIES', given.series)}{wrapped('ALTERNATIVES', offers)}</VERDICT>"
+        f"{'' if agreed is None else terms('TERMS', agreed)}{ids('SERIES', given.series)}"
+        f"{wrapped('ALTERNATIVES', offers)}</VERDICT>"
     )
 
 

@@ -84,7 +84,13 @@ async def request(
     """
     given = written(template, template_id, hold_offer=hold_offer)
     wanted = request_of(api.engine, actor, given)
-    return whole(lease_xml.verdict(await leases.request(api.engine, actor, wanted)))
+    return told(api, await leases.request(api.engine, actor, wanted))
+
+
+def told(api: Api, verdict: leases.Verdict) -> Result:
+    """A VERDICT document."""
+    lease = None if verdict.lease_id is None else api.engine.view.leases.get(verdict.lease_id)
+    return whole(lease_xml.verdict(verdict, None if lease is None else lease.terms))
 
 
 async def allocate(api: Api, actor: Actor, *, template: str, template_id: int) -> Result:
@@ -101,7 +107,7 @@ async def allocate(api: Api, actor: Actor, *, template: str, template_id: int) -
 async def when(api: Api, actor: Actor, *, template: str, template_id: int) -> Result:
     """Says what would become of a request now; nothing is promised by it."""
     wanted = request_of(api.engine, actor, written(template, template_id))
-    return whole(lease_xml.verdict(leases.when(api.engine, actor, wanted.terms)))
+    return told(api, leases.when(api.engine, actor, wanted.terms))
 
 
 def info(api: Api, actor: Actor, *, oid: int, decrypt: bool) -> Result:
@@ -116,27 +122,27 @@ async def cancel(api: Api, actor: Actor, *, oid: int, reason: str) -> Result:
 
 async def extend(api: Api, actor: Actor, *, oid: int, seconds: int) -> Result:
     """Makes a lease longer; refused without a change where there is no room."""
-    return whole(lease_xml.verdict(await leases.extend(api.engine, actor, oid, float(seconds))))
+    return told(api, await leases.extend(api.engine, actor, oid, float(seconds)))
 
 
 async def shorten(api: Api, actor: Actor, *, oid: int, seconds: int) -> Result:
     """Makes a lease shorter."""
-    return whole(lease_xml.verdict(await leases.shorten(api.engine, actor, oid, float(seconds))))
+    return told(api, await leases.shorten(api.engine, actor, oid, float(seconds)))
 
 
 async def move(api: Api, actor: Actor, *, oid: int, start: int) -> Result:
     """Gives a lease that has not begun another start (seconds since the epoch)."""
-    return whole(lease_xml.verdict(await leases.move(api.engine, actor, oid, float(start))))
+    return told(api, await leases.move(api.engine, actor, oid, float(start)))
 
 
 async def top(api: Api, actor: Actor, *, oid: int, priority: int) -> Result:
     """Gives a lease another priority in the queue, higher first; for administrators."""
-    return whole(lease_xml.verdict(await leases.top(api.engine, actor, oid, priority)))
+    return told(api, await leases.top(api.engine, actor, oid, priority))
 
 
 async def accept(api: Api, actor: Actor, *, oid: int) -> Result:
     """Takes the offer that is held."""
-    return whole(lease_xml.verdict(await leases.accept(api.engine, actor, oid)))
+    return told(api, await leases.accept(api.engine, actor, oid))
 
 
 def pool_info(api: Api, actor: Actor, *, flag: int, start: int, end: int, status: int) -> Result:
