@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from orrery.core.capacity import Capacity
 from orrery.core.model import kinds as model
-from orrery.core.model.host import Cluster, Host
+from orrery.core.model.host import Cluster, Host, Measured
 from orrery.core.model.kinds import Entity
 from orrery.core.model.network import AddressRange, SecurityGroup, VirtualNetwork
 from orrery.core.model.storage import Datastore, Image
@@ -103,6 +103,17 @@ class VmDetail(VmOut, frozen=True, kw_only=True):
     template_id: int | None
 
 
+class MeasuredOut(Struct, frozen=True, kw_only=True):
+    """How long one kind of operation of leases takes: plans go by mean + 2 deviation."""
+
+    kind: str
+    mean: float
+    deviation: float
+    unit: str
+    """s, or s/MiB of memory (or of disk images)."""
+    count: int
+
+
 class HostOut(Struct, frozen=True, kw_only=True):
     id: int
     name: str
@@ -117,6 +128,8 @@ class HostOut(Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...]
     error: str | None
     usage: dict[str, float]
+    lease_operations: tuple[MeasuredOut, ...]
+    """Measured on this host; recent measurements weigh more."""
     facts: Attributes
     template: Attributes
 
@@ -328,8 +341,15 @@ def host_out(host: Host, view: View, monitoring: Monitoring) -> HostOut:
         capabilities=tuple(sorted(host.capabilities)),
         error=host.error,
         usage=dict(monitoring.last_host(host.id) or {}),
+        lease_operations=tuple(map(measured_out, host.measured)),
         facts=attributes(host.facts),
         template=attributes(host.template),
+    )
+
+
+def measured_out(one: Measured) -> MeasuredOut:
+    return MeasuredOut(
+        kind=one.kind, mean=one.mean, deviation=one.deviation, unit=one.unit, count=one.count
     )
 
 

@@ -14,6 +14,7 @@ from orrery.api.rest import ROUTES
 from orrery.api.route import STATUS
 from orrery.core.errors import Reason
 from orrery.core.messages import Record
+from orrery.core.model.host import Measured
 from orrery.core.model.kinds import Kind
 from orrery.core.status import VmStatus
 from tests.api.conftest import Answer, Web
@@ -127,6 +128,16 @@ async def test_numbers_follow_their_objects(world: World, web: Web) -> None:
     assert host["usage"] == {"USED_CPU": 3.0}
     assert host["reserved_by_vms"] == {"cpu": 0.5, "memory_mib": 256, "disk_mib": 2048}
     assert host["offered"]["cpu"] == 8.0
+
+
+async def test_a_host_says_what_leases_were_measured_to_take(world: World, web: Web) -> None:
+    boot = Measured(kind="boot", mean=4.0, variance=0.25, count=3)
+    suspend = Measured(kind="suspend", mean=0.02, variance=0.0, count=1)
+    world.put(replace(world.state.hosts[1], measured=(boot, suspend)))
+    assert (await get(web, "/hosts/1"))["lease_operations"] == [
+        {"kind": "boot", "mean": 4.0, "deviation": 0.5, "unit": "s", "count": 3},
+        {"kind": "suspend", "mean": 0.02, "deviation": 0.0, "unit": "s/MiB", "count": 1},
+    ]
 
 
 async def test_every_other_kind_can_be_made_shown_listed_and_deleted(web: Web) -> None:

@@ -17,6 +17,7 @@ from orrery.api.xml import build
 from orrery.api.xml.documents import Answer, Documents
 from orrery.api.xml.zone import zone, zone_pool
 from orrery.core.capacity import Capacity
+from orrery.core.model.host import Measured
 from orrery.core.model.kinds import Kind
 from orrery.core.model.network import AddressRange, VirtualNetwork
 from orrery.core.model.users import LoginToken, VmTemplate
@@ -245,3 +246,19 @@ def test_cpu_is_shown_as_given_until_it_differs(world: World, documents: Documen
     assert parsed(documents.vm(vm)).findtext("TEMPLATE/CPU") == "1.50"
     resized = replace(vm, capacity=Capacity(200, 1, 1))
     assert parsed(documents.vm(resized)).findtext("TEMPLATE/CPU") == "2"
+
+
+def test_a_host_says_what_leases_were_measured_to_take(world: World, documents: Documents) -> None:
+    suspend = Measured(kind="suspend", mean=1 / 64, variance=1 / 65536, count=2)
+    own = parse('LEASE_OPERATION=[ KIND="old" ]')
+    host = replace(world.state.hosts[1], template=own, measured=(suspend,))
+    found = parsed(documents.host(host)).findall("TEMPLATE/LEASE_OPERATION")
+    assert [{item.tag: item.text for item in one} for one in found] == [
+        {
+            "KIND": "suspend",
+            "MEAN": "0.01562",
+            "DEVIATION": "0.003906",
+            "UNIT": "s/MiB",
+            "COUNT": "2",
+        }
+    ]

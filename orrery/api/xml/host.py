@@ -3,11 +3,17 @@
 from orrery.api.xml.build import attribute_list, attributes, ids, text, wrapped
 from orrery.api.xml.monitoring import host_values
 from orrery.core.capacity import Capacity
-from orrery.core.model.host import Cluster, Host
+from orrery.core.model.host import Cluster, Host, Measured
 from orrery.core.model.view import View
+from orrery.core.template import Pairs
 from orrery.service.engine import Values
 
 KIB = 1024
+
+LEASE_OPERATION = "LEASE_OPERATION"
+"""One for each kind of operation that leases have had measured on the host."""
+MADE = ("ERROR", LEASE_OPERATION)
+"""Names under which the engine says something of its own."""
 
 HostFacts = tuple[str, Capacity, tuple[int, ...], int, Values | None]
 """What follows from other objects: cluster's name, usage, VMs, how many of them run, numbers."""
@@ -51,13 +57,25 @@ def share(obj: Host, usage: Capacity, running: int) -> str:
 
 
 def host_template(obj: Host) -> str:
-    """What the driver reported, overridden by what the operator set."""
+    """What the driver reported, overridden by what the operator set; and what was learned here."""
     own = {name for name, _ in obj.template.attributes}
     items = [item for item in obj.facts.attributes if item[0] not in own]
-    items += [item for item in obj.template.attributes if item[0] != "ERROR"]
+    items += [item for item in obj.template.attributes if item[0] not in MADE]
+    items += [(LEASE_OPERATION, measured(one)) for one in obj.measured]
     if obj.error is not None:
         items.append(("ERROR", obj.error))
     return "".join(attribute_list(items))
+
+
+def measured(one: Measured) -> Pairs:
+    """What plans of leases go by."""
+    return (
+        ("KIND", one.kind),
+        ("MEAN", f"{one.mean:.4g}"),
+        ("DEVIATION", f"{one.deviation:.4g}"),
+        ("UNIT", one.unit),
+        ("COUNT", str(one.count)),
+    )
 
 
 def cluster_facts(cluster: Cluster, view: View) -> ClusterFacts:

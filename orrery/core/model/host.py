@@ -1,5 +1,7 @@
 """Hosts and clusters of hosts."""
 
+from math import sqrt
+
 from msgspec import Struct
 
 from orrery.core.capacity import NOTHING, Capacity
@@ -8,6 +10,9 @@ from orrery.core.status import HostStatus
 from orrery.core.template import Template
 
 EMPTY = Template()
+
+PER_MIB = frozenset({"resume", "suspend", "transfer"})
+"""Kinds of operations that take the longer the more there is to write."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -18,6 +23,14 @@ class Measured(Struct, frozen=True, kw_only=True):
     mean: float
     variance: float
     count: int
+
+    @property
+    def deviation(self) -> float:
+        return sqrt(self.variance)
+
+    @property
+    def unit(self) -> str:
+        return "s/MiB" if self.kind in PER_MIB else "s"
 
 
 class Host(Entity, frozen=True, kw_only=True):
