@@ -6,7 +6,8 @@ Only where somebody else carries out the plan; in a simulation operations end wh
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
-from orrery.sched.leases.changes import free_after, withdraw
+from orrery.sched.leases.changes import withdraw
+from orrery.sched.leases.deadline import plan_rest
 from orrery.sched.leases.preempt import give_way, in_the_way
 from orrery.sched.leases.progress import activate, end, progress
 from orrery.sched.leases.soon import back_to_queue
@@ -18,10 +19,12 @@ GRACE_S = 5
 
 def up(line: Timeline, run: RunPlan, now: int) -> None:
     """The VMs of a run run: booted or resumed."""
-    late = now - run.vm_start
-    run.vm_start = now
+    late, length = now - run.vm_start, run.vm_end - run.vm_start
+    run.vm_start, run.is_late = now, False
+    line.overdue.pop(id(run), None)
     if late and _follows_its_start(run.booking):
-        _shift_end(line, run, late, now)
+        _shift_end(line, run, length, late, now)
+    run.vm_end = max(run.vm_end, now)
     activate(line, run, now)
     progress(line, run, now)
 
@@ -31,7 +34,7 @@ def _follows_its_start(booking: Booking) -> bool:
     return booking.kind is not LeaseKind.RESERVATION
 
 
-def _shift_end(line: Timeline, run: RunPlan, late: int, now: int) -> None:
+def _shift_end(line: Timeline, run: RunPlan, length: int, late: int, now: int) -> None:
     """It runs as long as planned, if it can; else its work goes on later, or is cut short."""
     if run.ending is not Ending.COMPLETE:
         return
@@ -40,8 +43,11 @@ def _shift_end(line: Timeline, run: RunPlan, late: int, now: int) -> None:
         line.end_at(run, run.end + late)
         line.gain = True
         return
-    if hold_longer(line, run, late, now):
-        run.vm_end += late
+    vm_end = now + length
+    more = vm_end + line.settings.shutdown_s - run.end
+    if more <= 0 or hold_longer(line, run, more, now):
+        run.vm_end = vm_end
+        _report_deadline(run, late)
         return
     suspend = line.suspend_s(run.booking, run.hosts)
     if line.may_suspend(run.booking) and run.end - suspend > now:
@@ -51,15 +57,34 @@ def _shift_end(line: Timeline, run: RunPlan, late: int, now: int) -> None:
         run.booking.reason = f"it started {late} s late and is cut short by as much"
 
 
+def _report_deadline(run: RunPlan, late: int) -> None:
+    deadline = run.booking.deadline
+    if deadline is not None and run.vm_end > deadline:
+        over = run.vm_end - deadline
+        run.booking.reason = f"it started {late} s late and ends {over} s after its deadline"
+
+
+def late_start(line: Timeline, run: RunPlan, now: int) -> None:
+    """Its VMs should be up and are not: it is looked at again when its hosts are wanted."""
+    if run.is_given_up(now):
+        progress(line, run, now)
+    elif run.is_late:
+        line.overdue[id(run)] = run
+    else:
+        run.is_late = True
+        line.put_on_agenda(run)
+
+
 def hold_longer(line: Timeline, run: RunPlan, seconds: int, now: int) -> bool:
     """Keep the hosts of a run for longer, where need be at the cost of those that may give way."""
-    if not free_after(line, run, seconds):
-        others = in_the_way(line, run, run.end, run.end + seconds, now)
+    begin, end = max(run.end, now), run.end + seconds
+    if any(line.table.free_until(host, held, begin) < end for host, held in run.held):
+        others = in_the_way(line, run, begin, end, now)
         if others is None:
             return False
         for other in others:
-            give_way(line, other, run.end, now)
-    line.end_at(run, run.end + seconds)
+            give_way(line, other, begin, now)
+    line.end_at(run, end)
     return True
 
 
@@ -67,12 +92,27 @@ def down(line: Timeline, run: RunPlan, now: int) -> None:
     """The VMs of a run are suspended or stopped: its hosts are free."""
     if now < run.end:
         line.gain = True
-    line.overdue.pop(id(run), None)
-    if run.vm_end > now:
-        run.vm_end = now
-    line.end_at(run, now)
+    run.vm_end = min(run.vm_end, now)
+    line.end_now(run, now)
     end(line, run, now)
+    _check_rest(line, run.booking, now)
     retry_waiting(line)
+
+
+def _check_rest(line: Timeline, booking: Booking, now: int) -> None:
+    """A lease in parts did less than planned, as it started late: the rest is planned again."""
+    planned = [run for run in booking.runs if run.stage is Stage.PLANNED]
+    short = booking.remaining - sum(run.vm_end - run.vm_start for run in planned)
+    if not planned or short <= 0:
+        return
+    for run in reversed(planned):
+        line.drop(run)
+    if plan_rest(line, booking, now):
+        return
+    booking.reason = f"{short} s of its time fit nowhere before its deadline"
+    for run in planned:
+        run.stage = Stage.PLANNED
+        line.book(run)
 
 
 def hold_overdue(line: Timeline, now: int) -> bool:
@@ -91,7 +131,7 @@ def hold_overdue(line: Timeline, now: int) -> bool:
 def is_blocked(line: Timeline, run: RunPlan) -> bool:
     """Whether a run that should begin has to wait for its image, or for hosts that are not free
     in reality."""
-    if not line.preparation.is_there(run.booking):
+    if not line.preparation.is_there(run.booking) or run.booking.run is not run:
         return True
     if not line.overdue:
         return False
@@ -105,6 +145,7 @@ def wait(line: Timeline, run: RunPlan, now: int) -> None:
     if run.booking.kind is LeaseKind.BEST_EFFORT and not line.preparation.is_there(run.booking):
         _plan_again(line, run, now)
     else:
+        run.booking.reason = f"its hosts were not free yet at {run.start}: it waits for them"
         line.waiting.append(run)
 
 

@@ -180,6 +180,7 @@ class Calendar:
         """A host is gone with what runs on it: its leases are moved, wait again, or fail."""
         self.line.pass_to(now)
         losses.lose(self.line, self.line.index_of[host_id], now)
+        actual.retry_waiting(self.line)
 
     def host_back(self, host_id: int, now: int) -> None:
         """A host that was lost takes leases again."""
@@ -240,6 +241,8 @@ class Calendar:
             progress(line, run, now)
         elif run.stage is Stage.ENDING:
             line.overdue[id(run)] = run
+        elif run.stage is Stage.PREPARING:
+            actual.late_start(line, run, now)
         elif run.stage is Stage.PLANNED:
             if run.end <= now:
                 actual.miss(line, run, now)

@@ -67,7 +67,7 @@ def suspension_starts(line: Timeline, run: RunPlan, at: int, now: int) -> int | 
         return None
     seconds = line.suspend_s(booking, run.hosts)
     begins = at - seconds
-    if begins < now or begins <= run.vm_start:
+    if begins < now or begins <= run.vm_start or (run.is_late and run.vm_start < now):
         return None
     if booking.hosts is None and booking.suspensions == 0:
         resume = line.resume_s(booking, run.hosts)
