@@ -206,11 +206,12 @@ class Timeline:
             (start, end, pack(map(min, unpack(free, fields), short)))
             for start, end, free in self.table.free_pieces(host, begin)
         ]
+        if any(back != pack(short) for _, _, back in held):
+            self._overpromised[host] = offered
+        held = [piece for piece in held if piece[2]]
         for start, end, back in held:
             self.table.add([(host, back)], start, end)
         self._held_back[host] = held
-        if any(back != pack(short) for _, _, back in held):
-            self._overpromised[host] = offered
         self.version += 1
 
     def _release(self, host: int, begin: int) -> None:
