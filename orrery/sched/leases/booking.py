@@ -148,6 +148,7 @@ class Booking:
         "need",
         "node_count",
         "order",
+        "place",
         "preemptible",
         "price",
         "queue_key",
@@ -160,10 +161,12 @@ class Booking:
         "start",
         "status",
         "submitted",
+        "surcharge",
         "suspensions",
         "terms",
         "transfers",
         "user",
+        "user_rate",
     )
 
     def __init__(
@@ -198,8 +201,12 @@ class Booking:
         self.future = False
         """It holds one of the reservations that backfilling allows."""
         self.reason: str | None = None
-        self.price: float | None = None
+        self.price: float | None = None  # or what it would have cost the user who refused it
+        self.surcharge = 0.0  # the part of it that is for those who give way
+        self.user_rate: float | None = None  # the most paid for a node hour, if that is known
         self.order: tuple[float, int, int] = (0.0, submitted, lease_id)
+        self.place = self.order
+        """Its order of backfilling while it is in the queue."""
         self.queue_key: tuple[int, int] | None = None
         self.need = 0
         self.ran = 0
@@ -211,6 +218,11 @@ class Booking:
         if status not in life.ALLOWED[self.status]:
             life.check(self.status, status)
         self.status = status
+
+    @property
+    def cpu_pct(self) -> int:
+        """Of all its nodes."""
+        return sum(nodes.count * nodes.capacity.cpu_pct for nodes in self.terms.nodes)
 
     @property
     def planned_end(self) -> int | None:

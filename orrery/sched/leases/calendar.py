@@ -14,7 +14,7 @@ from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle
 from orrery.sched.leases.deadline import plan_by_deadline
 from orrery.sched.leases.exact import reserve_exactly
-from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.ordering import look, place_of
 from orrery.sched.leases.progress import finish_early, prepare, progress
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site, SiteHost
@@ -48,8 +48,13 @@ class Calendar:
         *,
         user: int = 0,
         submitted: int | None = None,
+        rate: float | None = None,
     ) -> Answer:
-        """Decide on a new lease; best-effort leases are queued and looked at by `advance`."""
+        """Decide on a new lease; best-effort leases are queued and looked at by `advance`.
+
+        Args:
+            rate: the most that the user pays for a node and an hour, where that is known.
+        """
         line = self.line
         line.pass_to(now)
         known = line.bookings.get(lease_id)
@@ -59,7 +64,8 @@ class Calendar:
         groups = line.groups(terms) if reason is None else []
         asked = terms if reason is None else asking.NOTHING
         booking = Booking(lease_id, asked, groups, now if submitted is None else submitted, user)
-        booking.order = ORDERS[line.settings.order](booking)
+        booking.user_rate = rate
+        place_of(line, booking)
         line.bookings[lease_id] = booking
         booking.become(LeaseStatus.PENDING)
         line.changed.add(lease_id)
@@ -167,11 +173,10 @@ class Calendar:
 
     def use(self, settings: Settings) -> None:
         """Go on with other settings: what is planned already stays."""
-        line = self.line
-        line.settings = settings
-        line.preparation.use(settings)
-        for booking in line.queue.in_order():
-            booking.need = line.need(booking)
+        reordered = self.line.settings.order != settings.order
+        self.line.use(settings)
+        if reordered:
+            look(self.line, self.line.standing.now)
         self._dirty = True
 
     # --- hosts ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from orrery.core.model.lease import LeaseKind, LeaseStatus
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.deadline import plan_by_deadline
 from orrery.sched.leases.exact import reserve_exactly
-from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.ordering import first_goes_first, place_of
 from orrery.sched.leases.preempt import give_way, in_the_way
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import StepKind, Timeline
@@ -37,7 +37,9 @@ def stop_now(line: Timeline, run: RunPlan, now: int) -> None:
     """A run that has begun ends at once; its hosts are free."""
     booking = run.booking
     if run.stage is Stage.RUNNING:
-        booking.ran += max(0, min(now, run.vm_end) - run.vm_start)
+        ended = max(run.vm_start, min(now, run.vm_end))
+        booking.ran += ended - run.vm_start
+        line.usage.add(booking.user, len(run.hosts), booking.cpu_pct, run.vm_start, ended)
     run.vm_end = max(run.vm_start, min(run.vm_end, now))
     if run.stage is Stage.PREPARING:
         run.vm_start = run.vm_end = now
@@ -175,13 +177,8 @@ def prioritise(line: Timeline, booking: Booking, priority: int, now: int) -> Non
     waits = booking.queue_key is not None
     line.queue.remove(booking)
     booking.terms = replace(booking.terms, priority=priority)
-    booking.order = ORDERS[line.settings.order](booking)
+    place_of(line, booking)
     if waits:
         line.enqueue(booking)
-    head = line.queue.head()
-    for other in list(line.futures.values()):  # who comes before them now goes first
-        run = other.run
-        if head is not None and other.order > head.order and run is not None:
-            line.drop(run)
-            back_to_queue(line, other, now)
+    first_goes_first(line, now)
     line.changed.add(booking.id)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking, RunPlan
 from orrery.sched.leases.masks import mask_of
+from orrery.sched.leases.ordering import key_anew
 from orrery.sched.leases.queue import Bucket, Key
 from orrery.sched.leases.settings import Backfilling
 from orrery.sched.leases.slottable import FOREVER
@@ -23,6 +24,7 @@ def run_cycle(line: Timeline, now: int) -> None:
         _advance_futures(line, now)
     if not line.queue:
         return
+    key_anew(line, now)
     budget = line.settings.depth
     if line.settings.backfilling is Backfilling.OFF:
         _in_order(line, now, budget)

@@ -1,10 +1,12 @@
 """Where the nodes of a lease go: hosts that are free from one time on, and the run there."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan
 from orrery.sched.leases.durations import migration_s
 from orrery.sched.leases.masks import mask_of
+from orrery.sched.leases.policies.host_selection import Choice
 from orrery.sched.leases.settings import Migration
 from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.slottable import FOREVER, Window
@@ -48,7 +50,10 @@ def _place_group(
     target = min(until, end)
     known = None if booking.hosts is None else [booking.hosts[node] for node in group.nodes]
     preferred = 0 if known is None else view.of_hosts(mask_of(known))
-    hosts = _choose(line, view, window, group.count, target, allowed, preferred)
+    allowed_bits = view.full if allowed is None else view.of_hosts(allowed)
+    usable = [mask & allowed_bits for free_until, mask in window if free_until >= target]
+    choice = Choice(usable, at, target, view, line.table, line.hosts, booking)
+    hosts = _choose(line.select_hosts(choice), choice, group.count, preferred)
     if target < until and (known is not None or len(booking.groups) > 1):
         until = _free_until(view, window, hosts, target)  # others have their length known
     return tuple(hosts if known is None else _stay_put(hosts, known)), until
@@ -87,25 +92,16 @@ def _best(window: Window, count: int, allowed: int) -> tuple[int, int] | None:
     return best
 
 
-def _choose(
-    line: Timeline,
-    view: ShapeView,
-    window: Window,
-    count: int,
-    target: int,
-    allowed: int | None,
-    preferred: int,
-) -> list[int]:
-    """Which of the hosts that are free until `target`: by the site's host selection."""
-    allowed_bits = view.full if allowed is None else view.of_hosts(allowed)
-    usable = [mask & allowed_bits for until, mask in window if until >= target]
+def _choose(masks: Iterable[int], choice: Choice, count: int, preferred: int) -> list[int]:
+    """Hosts from masks in their order, those where its memory lies before all others."""
+    view = choice.view
     hosts: list[int] = []
     taken = 0
     if preferred:
-        bits = usable[0] & preferred
+        bits = choice.usable[0] & preferred
         hosts = view.take(bits, min(count, bits.bit_count()))
         taken = bits
-    for candidates in _by_preference(usable, line.settings.host_selection):
+    for candidates in masks:
         bits = candidates & ~taken
         missing = count - len(hosts)
         if missing <= 0:
@@ -113,20 +109,6 @@ def _choose(
         hosts += view.take(bits, min(missing, bits.bit_count()))
         taken |= bits
     return hosts
-
-
-def _by_preference(usable: list[int], selection: str) -> list[int]:
-    """Masks in the order in which hosts are taken from them.
-
-    tightest: those that are free for the shortest time that suffices (keeps long gaps whole);
-    longest: those that stay free for longest (Haizea's greedy policy prefers them);
-    first: by number.
-    """
-    if selection == "first":
-        return usable[:1]
-    if selection == "longest":
-        return usable[::-1]
-    return [mask & ~later for mask, later in zip(usable, [*usable[1:], 0], strict=True)]
 
 
 def _place_groups(line: Timeline, booking: Booking, at: int, allowed: int | None) -> Place | None:

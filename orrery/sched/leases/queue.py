@@ -5,7 +5,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking
-from orrery.sched.leases.policies.order import Order
+from orrery.sched.leases.policies.order import Order, Standing
 
 Key = tuple[int, int]
 """(shape, count); shape 0 for leases whose nodes differ."""
@@ -24,9 +24,10 @@ class Bucket:
 class Queue:
     """A walk that knows that three nodes are free looks only into the buckets of up to three."""
 
-    def __init__(self, backfill_order: Order) -> None:
+    def __init__(self, backfill_order: Order, standing: Standing) -> None:
         self.buckets: dict[Key, Bucket] = {}
         self._backfill_order = backfill_order
+        self._standing = standing
         self._size = 0
 
     def __len__(self) -> int:
@@ -39,7 +40,8 @@ class Queue:
         if bucket is None:
             bucket = self.buckets[key] = Bucket()
         insort(bucket.members, booking, key=_order)
-        insort(bucket.backfill, (self._backfill_order(booking), booking), key=_first)
+        place = booking.place = self._backfill_order(booking, self._standing)
+        insort(bucket.backfill, (place, booking), key=_first)
         booking.queue_key = key
         self._size += 1
 
@@ -53,8 +55,7 @@ class Queue:
         if not bucket.members:
             del self.buckets[key]
         else:
-            place = self._backfill_order(booking)
-            del bucket.backfill[bisect_left(bucket.backfill, place, key=_first)]
+            del bucket.backfill[bisect_left(bucket.backfill, booking.place, key=_first)]
         booking.queue_key = None
         self._size -= 1
 

@@ -89,10 +89,38 @@ class Settings(Struct, frozen=True, kw_only=True):
     depth: int = 2_000
     """Leases of the queue that one cycle looks at."""
     admission: str = "accept-all"
+    max_node_s: int | None = None
+    """Nodes times seconds of one lease, where admission looks at it; None: no limit."""
+    least_notice_s: int = 0
+    """How long before its start a reservation has to be asked for."""
+    most_notice_s: int | None = None
+    reserved_share: float = 1.0
+    """Of CPU and of memory that reservations may hold at any time."""
+    user_nodes: int | None = None
+    """Nodes in all leases of a user that are promised a time."""
     preemption: str = "ar-preempts-be"
     host_selection: str = "longest"
     order: str = "fcfs"
     backfill_order: str = "shortest"
+    rekey_s: int = 300
+    """Orders that change with time are computed anew so often."""
+    half_life_s: int = 604_800
+    """Use so long ago counts half as much in fair share."""
+    shares: tuple[tuple[int, float], ...] = ()
+    """(user, share) of those whose share in fair share is not 1."""
+    aging_s: int = 86_400
+    """So much waiting is worth one point of priority in the order `aging`."""
     pricing: str = "free"
+    rate: float = 1.0
+    """Price of a node for an hour, where pricing has one; the others are for `random`."""
+    min_rate: float = 0.5
+    max_rate: float = 1.5
+    rate_seed: int = 0
     max_suspensions: int | None = None
     """A lease suspended so often is not preempted again."""
+    power_down_after_s: int | None = None
+    """An empty host is powered down after so long; None: never."""
+    wake_s: int = 0
+    """From powering up a host until leases can start on it."""
+    keep_awake: int = 0
+    """Hosts that are on at any time, however little there is to do."""

@@ -13,6 +13,8 @@ class SiteHost(Struct, frozen=True, kw_only=True):
     capacity: Capacity
     other: tuple[tuple[str, int], ...] = ()
     """Further resources (devices, network) by name."""
+    cost: float = 0.0
+    """What an hour of it costs, in whatever unit: for policies that prefer cheap hosts."""
 
 
 class Site(Struct, frozen=True, kw_only=True):

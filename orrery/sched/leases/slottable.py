@@ -75,6 +75,10 @@ class SlotTable:
         """Packed free capacity of a host at a time."""
         return self.capacities[host] - taken_at(self._stays[host], time)
 
+    def stays_on(self, host: int) -> Sequence[Stay]:
+        """What a host is taken for: (start, end, packed capacity); some of it may be past."""
+        return self._stays[host]
+
     def free_until(self, host: int, amount: int, start: int) -> int:
         """Until when so much stays free on a host from `start` on; `start` when it is not free."""
         return free_until(self._stays[host], self.capacities[host], amount, start, FOREVER)

@@ -12,7 +12,10 @@ from msgspec import Struct
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan, Stage
 from orrery.sched.leases.durations import resume_s, suspend_s
-from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.market import Market
+from orrery.sched.leases.policies.host_selection import HOST_SELECTION
+from orrery.sched.leases.policies.order import ORDERS, STEADY
+from orrery.sched.leases.policies.registry import check
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
 from orrery.sched.leases.repository import Transfer
@@ -27,6 +30,7 @@ from orrery.sched.leases.slottable import (
     Window,
 )
 from orrery.sched.leases.transfer import Transfers
+from orrery.sched.leases.usage import Standing, Usage
 
 FIXED_RESOURCES = 3
 """CPU, memory and disk: the first fields of a packed capacity."""
@@ -69,14 +73,19 @@ class Timeline:
     """The state of the scheduler."""
 
     def __init__(self, site: Site, settings: Settings, start: int = 0) -> None:
+        check(settings)
         self.settings = settings
+        self.select_hosts = HOST_SELECTION[settings.host_selection]
         self.resources = _resources(site.hosts)
         self.hosts: list[SiteHost] = list(site.hosts)
         self.index_of = {host.id: index for index, host in enumerate(site.hosts)}
         self.table = SlotTable([self._capacity(host) for host in site.hosts], start)
         self.preparation = _preparation(settings)
         self.bookings: dict[int, Booking] = {}
-        self.queue = Queue(ORDERS[settings.backfill_order])
+        self.usage = Usage(settings, ages=_changes_with_time(settings))
+        self.standing = Standing(settings, start)
+        self.market = Market(settings)
+        self.queue = Queue(ORDERS[settings.backfill_order], self.standing)
         self.futures: dict[int, Booking] = {}
         self.live: dict[int, Booking] = {}
         """Bookings with a run that holds hosts now or later."""
@@ -104,6 +113,23 @@ class Timeline:
         """The version for which is held back what has to be."""
         self._window_of: dict[tuple[ShapeView, int], Window] = {}
         self._windows_for = 0
+
+    def use(self, settings: Settings) -> None:
+        """Go on with other settings: what is planned already stays."""
+        check(settings)
+        reordered = self.settings.backfill_order != settings.backfill_order
+        self.settings = settings
+        self.select_hosts = HOST_SELECTION[settings.host_selection]
+        self.usage.settings = self.standing.settings = self.market.settings = settings
+        self.usage.ages = _changes_with_time(settings)
+        self.preparation.use(settings)
+        waiting = list(self.queue.in_order())
+        for booking in waiting:
+            booking.need = self.need(booking)
+        if reordered:
+            self.queue = Queue(ORDERS[settings.backfill_order], self.standing)
+            for booking in waiting:
+                self.queue.add(booking)
 
     # --- capacity ---------------------------------------------------------------------------------
 
@@ -397,6 +423,11 @@ class Timeline:
         elif booking.status is not LeaseStatus.SCHEDULED:
             booking.become(LeaseStatus.SCHEDULED)
         self.changed.add(booking.id)
+
+
+def _changes_with_time(settings: Settings) -> bool:
+    """Whether the order of the queue has to be computed anew from time to time."""
+    return settings.order not in STEADY or settings.backfill_order not in STEADY
 
 
 def _resources(hosts: Sequence[SiteHost]) -> tuple[str, ...]:
