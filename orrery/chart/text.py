@@ -12,7 +12,7 @@ NAME_MAX = 20
 CELLS_MIN = 12
 LEFT_HALF, RIGHT_HALF, FULL, NOW = "▌", "▐", "█", "┊"
 OTHER_FULL = "▓"
-"""Without colours, keys next to each other differ by it."""
+"""Without colours, bars next to each other differ by it."""
 
 LETTERS = {
     "boot": "b",
@@ -106,8 +106,9 @@ def lane_cells(chart: Chart, lane: Sequence[Bar], cells: int, *, colours: bool) 
     for bar in lane:
         first, last = halves_of(chart, bar, cells)
         halves[first:last] = [bar] * (last - first)
+    full = fills_of(lane)
     pairs = zip(halves[::2], halves[1::2], strict=True)
-    row = [cell(left, right, colours=colours) for left, right in pairs]
+    row = [cell(left, right, full, colours=colours) for left, right in pairs]
     if chart.now is not None:
         place = column(chart, chart.now, cells)
         if row[place].text == " ":
@@ -124,23 +125,31 @@ def halves_of(chart: Chart, bar: Bar, cells: int) -> tuple[int, int]:
     return first, max(first + 1, min(2 * cells, round((bar.end - chart.since) * scale)))
 
 
-def cell(left: Bar | None, right: Bar | None, *, colours: bool) -> Cell:
+def fills_of(lane: Sequence[Bar]) -> dict[int, str]:
+    """Each bar's character: another one wherever the key is another."""
+    found: dict[int, str] = {}
+    shade, key = OTHER_FULL, None
+    for bar in lane:
+        if bar.key != key:
+            shade, key = FULL if shade == OTHER_FULL else OTHER_FULL, bar.key
+        found[id(bar)] = shade
+    return found
+
+
+def cell(left: Bar | None, right: Bar | None, full: dict[int, str], *, colours: bool) -> Cell:
     style = Style(None if left is None else left.key, None if right is None else right.key)
     if left is not None and right is not None:
         if left is right or not colours:
-            return Cell(fill(right if left.kind == RUNNING else left, colours=colours), style)
+            whole = right if left.kind == RUNNING else left
+            return Cell(" " if colours and whole.kind == RUNNING else fill(whole, full), style)
         return Cell(LEFT_HALF, style)
     if left is not None:
         return Cell(half(left, LEFT_HALF), style)
     return Cell(" " if right is None else half(right, RIGHT_HALF), style)
 
 
-def fill(bar: Bar, *, colours: bool) -> str:
-    if bar.kind != RUNNING:
-        return LETTERS.get(bar.kind, bar.kind[:1])
-    if colours:
-        return " "
-    return OTHER_FULL if bar.key % 2 else FULL
+def fill(bar: Bar, full: dict[int, str]) -> str:
+    return full[id(bar)] if bar.kind == RUNNING else LETTERS.get(bar.kind, bar.kind[:1])
 
 
 def half(bar: Bar, shape: str) -> str:

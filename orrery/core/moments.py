@@ -28,6 +28,7 @@ AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([a-z]+)? ?", re.ASCII)
 COLONS = re.compile(
     r"(?:([0-9]{1,6}):)??([0-9]{1,9}):([0-9]{1,2})(?::([0-9]{1,2}(?:\.[0-9]{1,9})?))?", re.ASCII
 )
+SHORT_HOUR = re.compile(r"(?<=[ t])(?=[0-9]:)", re.ASCII)
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?", re.ASCII)
 
 DURATION_FORMS = "give a duration like 90 (seconds), 90m, 2h, 1h30m, 1d or 1:30:00"
@@ -122,7 +123,8 @@ def calendar_moment(words: str, now: float, zone: timezone) -> float | None:
 
 
 def iso_moment(words: str, zone: timezone) -> float:
-    moment = datetime.fromisoformat(words.upper())
+    """ISO 8601, where people may leave out the zero of an hour."""
+    moment = datetime.fromisoformat(SHORT_HOUR.sub("0", words).upper())
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
