@@ -1,20 +1,19 @@
-"""The policies that there are, found where the scheduler keeps them: dictionaries of functions by
-name, one module for each kind. What each does is its docstring.
+"""The policies that there are, from the scheduler's registry, and those of users by their place.
+
+What each does is its docstring. A user's own is named by its dotted path (`package.module:name`).
 """
 
 import inspect
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 
 from msgspec import Struct
 
 from orrery.core.errors import InvalidInput
-from orrery.sched.leases import policies
-from orrery.sched.leases.settings import Settings
+from orrery.sched.leases.policies import registry
 
-KIND_OF = {"order": ("order", "backfill-order"), "hosts": ("host-selection",)}
-"""Kinds by module where they are not called alike."""
+SETTING_OF = {setting.replace("_", "-"): kind for setting, kind in registry.KIND_OF.items()}
+"""The kind of policy that each setting names."""
 
 
 class Policy(Struct, frozen=True):
@@ -28,33 +27,29 @@ class Policy(Struct, frozen=True):
 
 
 def all_policies() -> Iterator[Policy]:
-    """By kind and in the order of their dictionaries."""
-    for module in pkgutil.iter_modules(policies.__path__):
-        for name, function in named_functions(f"{policies.__name__}.{module.name}"):
-            about = " ".join((inspect.getdoc(function) or "").split())
-            yield Policy(kinds_of(module.name), name, about)
+    """By kind, in the order of the registry."""
+    for kind in registry.KINDS:
+        settings = tuple(setting for setting, of in SETTING_OF.items() if of == kind)
+        for name in registry.names(kind):
+            about = " ".join((inspect.getdoc(registry.lookup(kind, name)) or "").split())
+            yield Policy(settings, name, about)
 
 
-def kinds_of(module: str) -> tuple[str, ...]:
-    return KIND_OF.get(module, (module.replace("_", "-"),))
-
-
-def named_functions(module: str) -> Iterator[tuple[str, Callable[..., object]]]:
-    """What the module's dictionaries in capitals hold."""
-    for name, value in vars(import_module(module)).items():
-        if name.isupper() and isinstance(value, dict):
-            for key, function in value.items():
-                if isinstance(key, str) and callable(function):
-                    yield key, function
-
-
-def check_policy(kind: str, field: str, name: str) -> None:
-    """Refuse a name that no policy of the kind has.
+def check_policy(setting: str, name: str) -> None:
+    """Refuse a name that no policy has; one of a user is loaded and registered under its path.
 
     Raises:
-        InvalidInput: with those that there are. A dotted name is a user's own and is not looked at.
+        InvalidInput: with those that there are.
     """
-    known = [policy.name for policy in all_policies() if kind in policy.kinds]
-    known = known or [str(getattr(Settings(), kind.replace("-", "_")))]
-    if name not in known and ":" not in name:
-        raise InvalidInput(field, name, f"is no policy of the kind {kind}: use {', '.join(known)}")
+    kind = SETTING_OF[setting]
+    if ":" in name and name not in registry.names(kind):
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise InvalidInput(setting, name, f"cannot be loaded: {error}") from error
+        registry.register(kind, name, found)
+    if name not in registry.names(kind):
+        known = ", ".join(registry.names(kind))
+        remedy = f"is no policy of the kind {kind}: use {known}, or package.module:name"
+        raise InvalidInput(setting, name, remedy)

@@ -72,6 +72,25 @@ def number(name: str, text: str) -> Value:
     return value
 
 
+def share(name: str, text: str) -> Value:
+    value = decimal(text)
+    if value is None or not 0 <= value <= 1:
+        raise InvalidInput(name, text, "is no share from 0 to 1")
+    return value
+
+
+def shares(name: str, text: str) -> Value:
+    """`7:2 8:0.5`, or none."""
+    found: list[tuple[int, float]] = []
+    for part in text.split() if text != "none" else ():
+        user, _, amount = part.partition(":")
+        value = decimal(amount)
+        if whole(user, MANY) is None or value is None or not 0 < value < inf:
+            raise InvalidInput(name, part, "is no USER:SHARE, with a share above 0")
+        found.append((int(user), value))
+    return tuple(found)
+
+
 def rate(name: str, text: str) -> Value:
     value = decimal(text)
     if value is None or not 0 < value < inf:
@@ -112,7 +131,7 @@ def mechanism(name: str, text: str) -> Value:
 
 def policy(kind: str) -> Read:
     def read(name: str, text: str) -> Value:
-        check_policy(kind, name, text)
+        check_policy(kind, text)
         return text
 
     return read
@@ -205,11 +224,24 @@ KNOBS = (
     Knob("lead", "lead_s", seconds, "Nothing is planned sooner than this from now.", "TIME"),
     Knob("depth", "depth", count, "Leases of the queue that one cycle looks at.", "N"),
     of_policy("admission", "Who may ask."),
+    Knob("max-node-time", "max_node_s", or_none(seconds), "Of a lease: nodes x time.", "TIME|none"),
+    Knob("least-notice", "least_notice_s", seconds, "Between request and reservation.", "TIME"),
+    Knob("most-notice", "most_notice_s", or_none(seconds), "Between the two.", "TIME|none"),
+    Knob("reserved-share", "reserved_share", share, "That reservations may hold.", "0..1"),
+    Knob("user-nodes", "user_nodes", or_none(count), "Promised to one user at a time.", "N|none"),
     of_policy("preemption", "Who gives way first."),
     of_policy("host-selection", "Which hosts are taken."),
     of_policy("order", "Who is first in the queue."),
     of_policy("backfill-order", "Who is backfilled first."),
+    Knob("rekey", "rekey_s", seconds, "Orders that change are computed so often.", "TIME"),
+    Knob("half-life", "half_life_s", seconds, "Use so long ago counts half.", "TIME"),
+    Knob("shares", "shares", shares, "Of users in fair share; 1 for others.", "'USER:SHARE ...'"),
+    Knob("aging", "aging_s", seconds, "So much waiting is a point of priority.", "TIME"),
     of_policy("pricing", "What leases cost."),
+    Knob("rate", "rate", number, "Price of a node for an hour.", "PRICE"),
+    Knob("min-rate", "min_rate", number, "The lowest rate that is drawn.", "PRICE"),
+    Knob("max-rate", "max_rate", number, "The highest rate that is drawn.", "PRICE"),
+    Knob("rate-seed", "rate_seed", count, "Of rates that are drawn.", "N"),
     Knob(
         "max-suspensions",
         "max_suspensions",
@@ -217,6 +249,15 @@ KNOBS = (
         "A lease suspended so often is left alone.",
         "N|none",
     ),
+    Knob(
+        "power-down-after",
+        "power_down_after_s",
+        or_none(seconds),
+        "Of a host that is empty.",
+        "TIME|none",
+    ),
+    Knob("wake", "wake_s", seconds, "From power-up of a host to its use.", "TIME"),
+    Knob("keep-awake", "keep_awake", count, "Hosts that are never powered down.", "N"),
 )
 BY_NAME = {knob.name: knob for knob in KNOBS}
 POLICIES = tuple(knob.name for knob in KNOBS if knob.values == "NAME")
@@ -277,9 +318,15 @@ def shown(knob: Knob, settings: Settings) -> str:
         return str(holder.value)
     if isinstance(holder, bool):
         return "yes" if holder else "no"
+    if isinstance(holder, tuple):
+        return " ".join(f"{user}:{plain(amount)}" for user, amount in holder) or "none"
     if holder is None:
         return "all" if knob.name == "transfer-cache" else "none"
-    return str(holder).removesuffix(".0")
+    return plain(holder)
+
+
+def plain(value: object) -> str:
+    return str(value).removesuffix(".0")
 
 
 def pair(text: str, field: str) -> tuple[str, str]:

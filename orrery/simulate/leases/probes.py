@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from orrery.core.errors import InvalidInput
 from orrery.core.model.lease import LeaseKind, LeaseStatus
+from orrery.sched.leases import market
 from orrery.sched.leases.booking import Booking
 from orrery.simulate.leases.disk import disk_of_fullest_host
 from orrery.simulate.leases.history import (
@@ -25,7 +26,6 @@ from orrery.simulate.leases.history import (
     work_of,
 )
 from orrery.simulate.leases.metrics import (
-    HOUR_S,
     REFUSED,
     Lease,
     asked_duration,
@@ -201,48 +201,42 @@ def deadline(result: Result) -> Reading:
     return Reading(per_lease={"Slowdown": found})
 
 
-USER_RATE = "simul_userrate"
-"""The extra that says what a user would pay for a node and an hour."""
-
-
 def price(result: Result) -> Reading:
     """What was earned, and what could have been: the user's rate tells what a lease was worth."""
-    events: dict[str, list[Event]] = {
-        "Revenue": [],
-        "Missed revenue (undercharging)": [],
-        "Missed revenue (reject)": [],
-        "Missed revenue (reject by user)": [],
-    }
-    for arrival in result.workload.arrivals:
-        booking = result.bookings[arrival.lease_id]
-        worth = worth_of(booking, dict(arrival.extras))
-        charged = booking.price or 0.0
-        when = (booking.submitted, booking.id)
-        if booking.status is LeaseStatus.REJECTED:
-            events["Missed revenue (reject)"].append((*when, worth))
-        elif booking.status is LeaseStatus.REJECTED_BY_USER:
-            events["Missed revenue (reject by user)"].append((*when, worth))
-        else:
-            events["Revenue"].append((*when, charged))
-            missed = max(0.0, worth - charged)
-            events["Missed revenue (undercharging)"].append((*when, missed))
+    events: dict[str, list[Event]] = {name: [] for name in PRICES}
+    for booking in bookings(result):
+        for name, amount in amounts_of(booking):
+            events[name].append((booking.submitted, booking.id, amount))
     totals: dict[str, Plain] = {name: sum(e[2] for e in found) for name, found in events.items()}
-    missed_names = [name for name in events if name.startswith("Missed")]
-    totals["Missed revenue (total)"] = sum(e[2] for name in missed_names for e in events[name])
+    missed = [e[2] for name, found in events.items() if name in MISSED for e in found]
     return Reading(
         counters={name: counted(found) for name, found in events.items()},
         per_lease={"Price": {b.id: b.price for b in bookings(result)}},
-        per_run=totals,
+        per_run={**totals, "Missed revenue (total)": sum(missed)},
     )
 
 
-def worth_of(booking: Booking, extras: Mapping[str, str]) -> float:
-    """Hours x nodes x the user's rate; 0 where the workload names none."""
-    try:
-        rate = float(extras.get(USER_RATE, "0"))
-    except ValueError:
-        return 0.0
-    return booking.duration / HOUR_S * booking.node_count * rate
+MISSED = (
+    "Missed revenue (undercharging)",
+    "Missed revenue (reject)",
+    "Missed revenue (reject by user)",
+)
+PRICES = ("Revenue", "Surcharge", *MISSED)
+
+
+def amounts_of(booking: Booking) -> list[tuple[str, float]]:
+    """What one lease adds to each sum."""
+    worth = market.worth(booking)
+    if booking.status is LeaseStatus.REJECTED:
+        return [("Missed revenue (reject)", worth)]
+    if booking.status is LeaseStatus.REJECTED_BY_USER:
+        return [("Missed revenue (reject by user)", worth)]
+    charged = booking.price or 0.0
+    return [
+        ("Revenue", charged),
+        ("Surcharge", booking.surcharge),
+        ("Missed revenue (undercharging)", max(0.0, worth - charged)),
+    ]
 
 
 PROBES: dict[str, After] = {

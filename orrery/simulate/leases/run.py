@@ -1,6 +1,7 @@
 """A workload on a simulated site: the lease scheduler in a plain event loop, as fast as it goes."""
 
 import heapq
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,7 +11,10 @@ from orrery.sched.leases.calendar import Calendar
 from orrery.sched.leases.settings import Settings
 from orrery.sched.leases.site import Site
 from orrery.sched.leases.timeline import Step, StepKind
+from orrery.simulate.leases.workload.generate import USER_RATE
 from orrery.simulate.leases.workload.model import Arrival, Workload
+
+RATE = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,12})?", re.ASCII)
 
 Progress = Callable[[int, int], None]
 """(leases that have arrived, all leases)"""
@@ -135,9 +139,20 @@ class Simulation:
         while self._next < len(self._arrivals) and self._arrivals[self._next].at <= now:
             arrival = self._arrivals[self._next]
             self._next += 1
-            answer = self.calendar.submit(arrival.lease_id, arrival.terms, now, user=arrival.user)
+            rate = user_rate(arrival) if arrival.extras else None
+            answer = self.calendar.submit(
+                arrival.lease_id, arrival.terms, now, user=arrival.user, rate=rate
+            )
             for probe in self._probes:
                 probe.requested(arrival, answer, now)
+
+
+def user_rate(arrival: Arrival) -> float | None:
+    """The most that the user pays for a node and an hour, if the workload says."""
+    for name, text in arrival.extras:
+        if name == USER_RATE:
+            return float(text) if RATE.fullmatch(text) else None
+    return None
 
 
 def _runs(run: RunPlan) -> bool:

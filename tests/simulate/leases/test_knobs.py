@@ -38,6 +38,22 @@ OTHER = {
     "lead": "10",
     "depth": "50",
     "preemption": "cheapest",
+    "max-node-time": "3600",
+    "least-notice": "60",
+    "most-notice": "7200",
+    "reserved-share": "0.5",
+    "user-nodes": "12",
+    "rekey": "30",
+    "half-life": "3600",
+    "shares": "7:2 8:0.5",
+    "aging": "600",
+    "rate": "0.25",
+    "min-rate": "0.1",
+    "max-rate": "3",
+    "rate-seed": "5",
+    "power-down-after": "300",
+    "wake": "90",
+    "keep-awake": "2",
     "order": "smallest",
     "backfill-order": "fcfs",
     "max-suspensions": "4",
@@ -82,6 +98,10 @@ def test_backfilling_by_name_or_number(
         ("transfer-mechanism", "broadcast"),
         ("transfer-cache", "-1"),
         ("preemption", "oldest"),
+        ("order", "no.such.module:order"),
+        ("reserved-share", "1.5"),
+        ("shares", "7"),
+        ("shares", "7:0"),
         ("colour", "red"),
     ],
 )
@@ -109,3 +129,15 @@ def test_every_policy_says_what_it_does() -> None:
     found = list(all_policies())
     assert {"order", "preemption"} <= {kind for policy in found for kind in policy.kinds}
     assert [policy.name for policy in found if len(policy.about) < 10] == []
+
+
+def farthest(asking: object, other: object, at: int) -> float | None:
+    """Nobody, in a roundabout way."""
+    return None
+
+
+def test_a_policy_of_a_user_is_named_by_its_place() -> None:
+    name = f"{__name__}:farthest"
+    assert settings_from({"preemption": name}).preemption == name
+    assert settings_from({"preemption": name}).preemption == name
+    assert name in [policy.name for policy in all_policies()]

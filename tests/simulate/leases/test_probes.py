@@ -3,9 +3,11 @@
 import pytest
 
 from orrery.core.errors import InvalidInput
+from orrery.core.model.lease import LeaseStatus
 from orrery.sched.leases.answer import Answer
 from orrery.sched.leases.calendar import Calendar
 from orrery.sched.leases.timeline import Step
+from orrery.simulate.leases.metrics import measure
 from orrery.simulate.leases.probes import PROBES, Chosen, Reading
 from orrery.simulate.leases.run import Result, simulate
 from orrery.simulate.leases.workload.model import Arrival
@@ -22,6 +24,7 @@ HAIZEAS = {
     "deadline": set(),
     "price": {
         "Revenue",
+        "Surcharge",
         "Missed revenue (undercharging)",
         "Missed revenue (reject)",
         "Missed revenue (reject by user)",
@@ -82,6 +85,30 @@ def test_worth_of_a_rejected_lease_is_missed_revenue() -> None:
     found = reading("price", asked(1, 3, 3600, start=100, extras=(("simul_userrate", "0.5"),)))
     assert found.per_run["Missed revenue (reject)"] == pytest.approx(1.5)
     assert found.per_run["Missed revenue (total)"] == pytest.approx(1.5)
+
+
+def test_prices_are_earned_and_missed_by_what_users_would_have_paid() -> None:
+    """The rate is 1 a node and hour; one user would pay 1.5, another one 0.5 and refuses."""
+    willing = asked(1, 2, 3600, start=100, extras=(("simul_userrate", "1.5"),))
+    unwilling = asked(2, 2, 3600, start=9000, extras=(("simul_userrate", "0.5"),))
+    result = run(willing, unwilling)
+    assert [result.bookings[number].user_rate for number in (1, 2)] == [1.5, 0.5]
+    result.bookings[1].price = result.bookings[2].price = 2.0
+    result.bookings[2].status = LeaseStatus.REJECTED_BY_USER
+    found = Chosen(["price"]).readings(result)["price"]
+    assert found.per_lease["Price"] == {1: 2.0, 2: 2.0}
+    assert found.per_run == pytest.approx(
+        {
+            "Revenue": 2.0,
+            "Surcharge": 0.0,
+            "Missed revenue (undercharging)": 1.0,
+            "Missed revenue (reject)": 0.0,
+            "Missed revenue (reject by user)": 1.0,
+            "Missed revenue (total)": 2.0,
+        }
+    )
+    assert measure(result).revenue == pytest.approx(2.0)
+    assert measure(result).states == {"reservation": {"done": 1, "rejected-by-user": 1}}
 
 
 # --- of users -------------------------------------------------------------------------------------

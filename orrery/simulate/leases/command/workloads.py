@@ -68,7 +68,8 @@ def write_workload(source: str, options: SourceOptions, target: str | None, suff
 def policies(*, as_json: bool) -> None:
     """The policies by kind, with what each does, its formula and where it comes from.
 
-    Give one with --policy KIND=NAME, or by its own option (--preemption cheapest).
+    Give one with --policy KIND=NAME, or by its own option (--preemption cheapest); your own by
+    package.module:name.
     """
     found = list(all_policies())
     if as_json:
