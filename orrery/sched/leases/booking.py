@@ -87,7 +87,7 @@ class RunPlan:
             case Stage.PLANNED:
                 return self.start
             case Stage.PREPARING:
-                if self.ending is Ending.KILL and (self.is_late or self.vm_end < self.vm_start):
+                if self.ending is Ending.KILL and (self.is_late or self.vm_end <= self.vm_start):
                     return self.vm_end
                 return self.end if self.is_late else self.vm_start
             case Stage.RUNNING:
@@ -101,7 +101,7 @@ class RunPlan:
         return (
             self.ending is Ending.KILL
             and self.stage is Stage.PREPARING
-            and (self.is_late or self.vm_end < self.vm_start)
+            and (self.is_late or self.vm_end <= self.vm_start)
             and self.vm_end <= now
         )
 

@@ -95,6 +95,7 @@ def give_way(line: Timeline, run: RunPlan, at: int, now: int) -> None:
         _drop(line, run, now)
     else:
         run.vm_end, run.ending = at, Ending.KILL
+        run.vm_start = min(run.vm_start, at)  # they may not be up by then
         line.end_at(run, at)
     line.changed.add(booking.id)
 

@@ -4,7 +4,7 @@ tries every lease that waits, in order."""
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orrery.sched.leases.booking import Booking
+from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.cycle import run_cycle
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site
@@ -50,6 +50,11 @@ def _renew(line: Timeline, now: int) -> None:
         line.drop(run)
         if not (start_soon(line, booking, now) or reserve(line, booking, now)):
             line.enqueue(booking)
+        elif booking.run is not None and booking.run.start >= run.start:
+            line.drop(booking.run)  # no earlier, at best elsewhere: it stays where it was
+            run.stage = Stage.PLANNED
+            line.book(run)
+            line.future(booking)
 
 
 def plan(line: Timeline) -> list[str]:

@@ -37,11 +37,15 @@ def up(world: World, lease_id: int, at: int) -> World:
 def down(world: World, lease_id: int, at: int) -> World:
     """The VMs of a lease are suspended or gone at a time."""
     world.run(at)
-    status = world[lease_id].status
-    told = world.calendar.suspended if status is S.SUSPENDING else world.calendar.stopped
+    saved = status(world, lease_id) is S.SUSPENDING
+    told = world.calendar.suspended if saved else world.calendar.stopped
     told(lease_id, at)
     world.go_on()
     return world
+
+
+def status(world: World, lease_id: int) -> S:
+    return world[lease_id].status
 
 
 def steps(world: World, lease_id: int) -> list[tuple[int, StepKind]]:
@@ -52,9 +56,9 @@ def test_nothing_is_taken_for_done_before_it_is_said_to_be() -> None:
     world = manual(settings=replace(RATES, boot_s=20))
     world.submit(1, best_effort())
     world.run(60)
-    assert world[1].status is S.READY
+    assert status(world, 1) is S.READY
     up(world, 1, 61)
-    assert world[1].status is S.ACTIVE
+    assert status(world, 1) is S.ACTIVE
 
 
 def test_a_late_start_moves_the_end() -> None:
@@ -63,7 +67,7 @@ def test_a_late_start_moves_the_end() -> None:
     up(world, 1, 35)
     assert runs_of(world[1]) == [(35, 135)]
     down(world, 1, 136)
-    assert world[1].status is S.DONE
+    assert status(world, 1) is S.DONE
 
 
 def test_an_early_start_moves_the_end_too_and_frees_the_host_sooner() -> None:
@@ -97,7 +101,7 @@ def test_best_effort_that_starts_late_before_a_promise_is_suspended_for_it() -> 
     up(world, 1, 30)
     assert runs_of(world[1]) == [(30, 110)]
     world.run(110)
-    assert world[1].status is S.SUSPENDING
+    assert status(world, 1) is S.SUSPENDING
     assert world[1].remaining == 20
 
 
@@ -131,8 +135,8 @@ def test_an_overdue_suspension_blocks_what_follows_on_its_hosts_and_nothing_else
     world.run(104)
     first = next(n for n in (3, 4) if world[n].runs[0].hosts == world[1].runs[0].hosts)
     other = 7 - first
-    assert world[other].status is S.READY
-    assert world[first].status is S.SCHEDULED
+    assert status(world, other) is S.READY
+    assert status(world, first) is S.SCHEDULED
     assert "waits for them" in (world[first].reason or "")
     down(world, 1, 108)
     assert (108, StepKind.START) in steps(world, first)
@@ -166,10 +170,10 @@ def test_a_cancelled_lease_that_was_overdue_blocks_its_hosts_no_more() -> None:
     up(world, 1, 0)
     world.submit(2, reservation(100))
     world.run(105)
-    assert world[2].status is S.SCHEDULED
+    assert status(world, 2) is S.SCHEDULED
     world.calendar.cancel(1, 105)
     world.go_on()
-    assert world[2].status is S.READY
+    assert status(world, 2) is S.READY
 
 
 def test_a_lost_host_that_was_overdue_blocks_nobody() -> None:
@@ -181,7 +185,7 @@ def test_a_lost_host_that_was_overdue_blocks_nobody() -> None:
     (here,) = world[2].runs[0].hosts
     world.lose(1 - here)
     world.go_on()
-    assert world[2].status is S.READY
+    assert status(world, 2) is S.READY
 
 
 def test_vms_that_do_not_come_up_in_time_give_their_hosts_to_a_promise() -> None:
@@ -191,7 +195,7 @@ def test_vms_that_do_not_come_up_in_time_give_their_hosts_to_a_promise() -> None
     assert world.submit(2, reservation(60)).accepted
     world.run(40)
     assert (40, StepKind.KILL) in steps(world, 1)
-    assert world[2].status is S.SCHEDULED
+    assert status(world, 2) is S.SCHEDULED
     down(world, 1, 43)
     assert (43, StepKind.START) in steps(world, 2)
 
@@ -205,11 +209,11 @@ def test_a_resumption_that_takes_too_long_blocks_what_follows_until_it_is_saved_
     up(world, 2, 100)
     down(world, 2, 150)
     world.submit(3, reservation(200, 1, 50))
-    assert world[1].status is S.RESUMING
+    assert status(world, 1) is S.RESUMING
     world.run(210)
-    assert world[3].status is S.SCHEDULED
+    assert status(world, 3) is S.SCHEDULED
     up(world, 1, 212)
-    assert world[1].status is S.SUSPENDING
+    assert status(world, 1) is S.SUSPENDING
     down(world, 1, 222)
     assert (222, StepKind.START) in steps(world, 3)
     assert world[1].remaining == 210
@@ -222,7 +226,7 @@ def test_a_promise_whose_time_is_over_before_its_hosts_are_free_fails() -> None:
     world.submit(2, reservation(100, 1, 20))
     world.run(125)
     down(world, 1, 130)
-    assert world[2].status is S.FAILED
+    assert status(world, 2) is S.FAILED
     assert "only when its time was over" in (world[2].reason or "")
 
 
@@ -239,7 +243,7 @@ def test_a_late_part_of_a_deadline_lease_makes_its_next_part_longer() -> None:
     down(world, 1, 150)
     up(world, 2, 160)
     down(world, 2, 210)
-    assert world[2].status is S.DONE
+    assert status(world, 2) is S.DONE
     assert sum(end - start for start, end in runs_of(world[2])) == 100
 
 
@@ -251,7 +255,7 @@ def test_vms_that_end_by_themselves_end_the_lease() -> None:
     world.calendar.finish(1, 30)
     world.go_on()
     down(world, 1, 33)
-    assert world[1].status is S.DONE
+    assert status(world, 1) is S.DONE
     assert world[1].ended == 33
 
 
@@ -264,7 +268,7 @@ def test_an_overdue_lease_holds_a_shared_host_without_stopping_those_that_run_on
     up(world, 2, 0)
     world.run(160)  # lease 1 should be gone since 102
     assert world[1].runs[0].end > 160
-    assert world[2].status is S.ACTIVE
+    assert status(world, 2) is S.ACTIVE
     down(world, 1, 161)
-    assert world[1].status is S.DONE
-    assert world[2].status is S.ACTIVE
+    assert status(world, 1) is S.DONE
+    assert status(world, 2) is S.ACTIVE
