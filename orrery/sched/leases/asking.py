@@ -9,8 +9,9 @@ from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.deadline import would_run
-from orrery.sched.leases.exact import booting_s, find_exactly
+from orrery.sched.leases.exact import booting_s, find_exactly, set_price
 from orrery.sched.leases.placing import length
+from orrery.sched.leases.policies.admission import refusal
 from orrery.sched.leases.preempt import Room, candidates
 from orrery.sched.leases.shapes import LIMIT
 from orrery.sched.leases.soon import earliest_run, immediate
@@ -35,16 +36,17 @@ def when(line: Timeline, terms: Terms, now: int, user: int) -> Answer:
     if missing is not None:
         return Answer(LeaseStatus.REJECTED, missing)
     booking = _asking(line, terms, now, user)
-    missing = never_fits(line, booking)
+    missing = never_fits(line, booking) or refusal(booking, line, now)
     if missing is not None:
         return Answer(LeaseStatus.REJECTED, missing)
+    line.market.set_price(booking)
     if booking.kind is LeaseKind.BEST_EFFORT:
         return _soonest(line, booking, now)
     found = PLANNED_AS[booking.kind](line, booking, now)
     line.changed.discard(NOBODY)
     if isinstance(found, str):
         return Answer(LeaseStatus.REJECTED, found)
-    return Answer(LeaseStatus.SCHEDULED, None, *found)
+    return Answer(LeaseStatus.SCHEDULED, None, *found, booking.price)
 
 
 def _exactly(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | str:
@@ -52,6 +54,7 @@ def _exactly(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | st
     opening = find_exactly(line, booking, booking.start, now)
     if isinstance(opening, str):
         return opening
+    set_price(line, booking, opening.giving_way)
     return booking.start, booking.start + booking.remaining
 
 
@@ -132,8 +135,10 @@ def _soonest(line: Timeline, booking: Booking, now: int) -> Answer:
     run = immediate(line, booking, now) or earliest_run(line, booking, now)
     line.preparation.release(booking, now)
     if run is None:
-        return Answer(LeaseStatus.QUEUED, "no time at which it could run is known yet")
-    return Answer(LeaseStatus.QUEUED, None, run.vm_start, run.vm_start + booking.remaining)
+        missing = "no time at which it could run is known yet"
+        return Answer(LeaseStatus.QUEUED, missing, price=booking.price)
+    end = run.vm_start + booking.remaining
+    return Answer(LeaseStatus.QUEUED, None, run.vm_start, end, booking.price)
 
 
 def _starts(line: Timeline, booking: Booking, first: int) -> Iterator[int]:
@@ -160,14 +165,19 @@ def alternatives(line: Timeline, terms: Terms, now: int, user: int) -> list[Offe
         fewer = _fewer_on_empty_site(line, terms)
         nearest = alternatives(line, fewer, now, user)[:1] if fewer is not None else []
         return [replace(offer, what="fewer nodes") for offer in nearest]
-    soonest = now + line.settings.lead_s + booting_s(line, booking)
+    settings = line.settings
+    soonest = now + max(settings.lead_s + booting_s(line, booking), settings.least_notice_s)
     start = soonest if booking.start is None else max(booking.start, soonest)
     found = (
         _later(line, booking, start, now),
         _fewer(line, booking, start, now),
         _shorter(line, booking, start, now),
     )
-    return [offer for offer in found if offer is not None]
+    return [offer for offer in found if offer is not None and _is_let_in(line, offer, now, user)]
+
+
+def _is_let_in(line: Timeline, offer: Offer, now: int, user: int) -> bool:
+    return refusal(_asking(line, offer.terms, now, user), line, now) is None
 
 
 def _fewer_on_empty_site(line: Timeline, terms: Terms) -> Terms | None:

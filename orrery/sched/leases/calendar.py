@@ -7,14 +7,18 @@ that an operation has ended: the plan itself (`automatic`), or whoever carries i
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
 from orrery.sched.leases import actual, asking, changes, losses
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle
-from orrery.sched.leases.deadline import plan_by_deadline
-from orrery.sched.leases.exact import reserve_exactly
+from orrery.sched.leases.deadline import plan_by_deadline, would_run
+from orrery.sched.leases.exact import agree, reserve_exactly
+from orrery.sched.leases.market import is_too_dear
 from orrery.sched.leases.ordering import look, place_of
+from orrery.sched.leases.policies.admission import refusal
 from orrery.sched.leases.progress import finish_early, prepare, progress
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site, SiteHost
@@ -72,15 +76,25 @@ class Calendar:
         if reason is None:
             reason = asking.never_fits(line, booking)
         if reason is None:
+            reason = refusal(booking, line, now)
+        if reason is None:
+            line.market.asking = booking
             reason = PLANNERS[booking.kind](self, booking, now)
+            line.market.asking = None
         if reason is not None:
             booking.reason = reason
-            booking.become(LeaseStatus.REJECTED)
+            booking.become(
+                LeaseStatus.REJECTED_BY_USER if is_too_dear(booking) else LeaseStatus.REJECTED
+            )
+        line.market.decided(booking)
         return self.answer(booking)
 
     def _best_effort(self, booking: Booking, now: int) -> str | None:
         """Into the queue; at once tried when nothing else is to be looked at."""
         line = self.line
+        reason = agree(line, booking, ())
+        if reason is not None:
+            return reason
         line.enqueue(booking)
         if self._dirty:
             return None
@@ -99,6 +113,12 @@ class Calendar:
         return reason
 
     def _by_deadline(self, booking: Booking, now: int) -> str | None:
+        reason = agree(self.line, booking, ())
+        if reason is not None:
+            found = would_run(self.line, booking, now)
+            if isinstance(found, str):
+                booking.price, reason = None, found
+            return reason
         reason = plan_by_deadline(self.line, booking, now)
         self._dirty = self._dirty or reason is None
         return reason
@@ -107,6 +127,10 @@ class Calendar:
         run = immediate(self.line, booking, now)
         if run is None:
             return asking.NOT_NOW
+        reason = agree(self.line, booking, ())
+        if reason is not None:
+            self.line.preparation.release(booking, now)
+            return reason
         accept(self.line, booking, run)
         return None
 
@@ -150,11 +174,32 @@ class Calendar:
     def _lengthened(self, booking: Booking, seconds: int, sign: int, now: int) -> str | None:
         if not 0 < seconds < asking.LATEST:
             return f"seconds: {seconds} is no length of time: give 1 or more"
-        return changes.set_length(self.line, booking, sign * seconds, now)
+        if sign > 0:
+            longer = replace(booking.terms, duration=booking.terms.duration + seconds)
+            reason = self._not_let_in(booking, longer, now)
+            if reason is not None:
+                return reason
+        reason = changes.set_length(self.line, booking, sign * seconds, now)
+        if reason is None:
+            self.line.market.longer(booking, sign * seconds)
+        return reason
+
+    def _not_let_in(self, booking: Booking, terms: Terms, now: int) -> str | None:
+        """Why the site's admission does not take a lease with other terms."""
+        other = Booking(booking.id, terms, booking.groups, booking.submitted, booking.user)
+        other.first_start = booking.first_start
+        return refusal(other, self.line, now)
 
     def move(self, lease_id: int, start: int, now: int) -> Answer:
         """Plan a lease that has not begun at another time."""
-        return self._change(lease_id, now, lambda b: changes.move(self.line, b, start, now))
+        return self._change(lease_id, now, lambda b: self._moved(b, start, now))
+
+    def _moved(self, booking: Booking, start: int, now: int) -> str | None:
+        reason = None
+        if booking.kind is LeaseKind.RESERVATION:
+            terms = replace(booking.terms, start=float(start))
+            reason = self._not_let_in(booking, terms, now)
+        return reason or changes.move(self.line, booking, start, now)
 
     def _change(self, lease_id: int, now: int, change: Callable[[Booking], str | None]) -> Answer:
         self.line.pass_to(now)

@@ -1,8 +1,11 @@
 """At exactly the time that was asked for: reservations, by preemption where that is needed."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
+from orrery.sched.leases.market import too_dear
 from orrery.sched.leases.placing import length, place
 from orrery.sched.leases.preempt import Room, give_way
 from orrery.sched.leases.soon import accept
@@ -76,8 +79,41 @@ def _by_preemption(line: Timeline, booking: Booking, at: int, end: int, now: int
     return Opening(hosts, at, end, tuple(giving_way))
 
 
+def agree(line: Timeline, booking: Booking, giving_way: Iterable[RunPlan]) -> str | None:
+    """Settle the price of a request, those who give way included; why its user refuses it."""
+    market = line.market
+    if not market.is_open or market.asking is not booking:
+        return None
+    known = booking.price
+    set_price(line, booking, giving_way)
+    reason = too_dear(booking)
+    if reason is not None and known is not None:
+        market.set_price(booking)  # it may yet be had without anybody giving way
+    return reason
+
+
+def set_price(line: Timeline, booking: Booking, giving_way: Iterable[RunPlan]) -> None:
+    """What it costs when these give way for it."""
+    line.market.set_price(
+        booking,
+        [
+            (run.booking, disturbance_s(line, run))
+            for run in giving_way
+            if line.may_suspend(run.booking)
+        ],
+    )
+
+
+def disturbance_s(line: Timeline, run: RunPlan) -> int:
+    """Seconds to suspend a lease and to resume it."""
+    return line.suspend_s(run.booking, run.hosts) + line.resume_s(run.booking, run.hosts)
+
+
 def take(line: Timeline, booking: Booking, opening: Opening, now: int) -> str | None:
     """Plan the run; who is in its way gives way."""
+    reason = agree(line, booking, opening.giving_way)
+    if reason is not None:
+        return reason
     if not line.preparation.book(booking, opening.hosts, opening.at, now):
         return "its image cannot be on the hosts by then"
     for run in opening.giving_way:

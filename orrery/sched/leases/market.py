@@ -33,6 +33,8 @@ class Market:
         self.missed_reject = 0.0
         """What leases for which there was no room were worth to their users."""
         self.missed_reject_by_user = 0.0
+        self.asking: Booking | None = None
+        """The request that is being decided on: its price is not agreed yet."""
 
     @property
     def is_open(self) -> bool:
