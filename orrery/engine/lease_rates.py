@@ -13,18 +13,21 @@ Sample = tuple[int, str, float]
 """(host id, kind, seconds or seconds per MiB)"""
 
 
-def rates_from(before: Lease, after: Lease, view: View) -> tuple[LearnRates, ...]:
-    """What is known of the hosts of a lease when operations of it have ended between two of its
-    plans."""
+def rates_from(
+    plans: Iterable[tuple[Lease, Lease]], view: View, cause: str
+) -> tuple[LearnRates, ...]:
+    """What is known of hosts when operations have ended between two plans of leases. Operations of
+    several leases may have ended together: each of them counts."""
     fresh: dict[int, tuple[Measured, ...]] = {}
-    for run, operation in ended_between(before, after):
-        for host_id, kind, value in samples(run, operation, after, view):
-            host = view.hosts.get(host_id)
-            if host is not None:
-                known = fresh.get(host_id, host.measured)
-                fresh[host_id] = learning.observed(known, kind, value)
+    for before, after in plans:
+        for run, operation in ended_between(before, after):
+            for host_id, kind, value in samples(run, operation, after, view):
+                host = view.hosts.get(host_id)
+                if host is not None:
+                    known = fresh.get(host_id, host.measured)
+                    fresh[host_id] = learning.observed(known, kind, value)
     return tuple(
-        LearnRates(cause=f"lease-{after.id}", host_id=host_id, measured=measured)
+        LearnRates(cause=cause, host_id=host_id, measured=measured)
         for host_id, measured in sorted(fresh.items())
     )
 

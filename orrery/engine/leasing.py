@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from orrery.core.errors import Refused
 from orrery.core.messages import (
     ApplyLeasePlan,
-    LearnRates,
     Message,
     PlanLease,
     SuspendVm,
@@ -304,7 +303,7 @@ class Leasing:
         """One transaction: what the plan makes of each lease that it changes."""
         self._unsaved = set()
         planned: list[PlanLease] = []
-        rates: list[LearnRates] = []
+        changes: list[tuple[Lease, Lease]] = []
         for lease_id in lease_ids:
             lease = self._view.leases.get(lease_id)
             booking = self._calendar.bookings.get(lease_id)
@@ -313,12 +312,11 @@ class Leasing:
             plan = self._planned(lease, booking, self._notes[lease_id])
             if says_something(plan, lease):
                 planned.append(plan)
-                rates += rates_from(lease, replace(lease, runs=plan.runs), self._view)
+                changes.append((lease, replace(lease, runs=plan.runs)))
         if not planned:
             return
-        await self._submit(
-            ApplyLeasePlan(cause=CAUSE, leases=tuple(planned), rates=merged(rates, self._view))
-        )
+        rates = rates_from(changes, self._view, CAUSE)
+        await self._submit(ApplyLeasePlan(cause=CAUSE, leases=tuple(planned), rates=rates))
         for plan in planned:
             self._after_storing(plan)
 
@@ -437,9 +435,3 @@ def says_something(plan: PlanLease, lease: Lease) -> bool:
         and not plan.new_vms
     )
     return not same
-
-
-def merged(rates: Iterable[LearnRates], view: View) -> tuple[LearnRates, ...]:
-    """The last word on each host."""
-    by_host = {one.host_id: one for one in rates}
-    return tuple(by_host[host_id] for host_id in sorted(by_host))

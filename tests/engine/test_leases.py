@@ -1,13 +1,17 @@
 """Leases carried out under virtual time: promises are kept, by suspension where that is needed."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orrery.core.errors import QuotaExceeded
 from orrery.core.messages import ENGINE, Actor, TerminateVm
+from orrery.core.model.host import Measured
 from orrery.core.model.lease import LeaseKind, LeaseStatus, OperationKind, Terms
 from orrery.core.status import VmStatus
+from orrery.engine.lease_rates import rates_from
 from orrery.service import leases
 from orrery.service.engine import LeaseLimits
 from tests.engine.lease_cloud import (
@@ -246,6 +250,25 @@ def test_a_user_has_limits_and_an_administrator_none(tmp_path: Path) -> None:
 
     limits = LeaseLimits(max_nodes=2, max_duration_s=HOUR, max_ahead_s=86400.0)
     in_lease_cloud(tmp_path, story, limits=limits)
+
+
+def boots(hosts: Iterable[Iterable[Measured]]) -> int:
+    """How many were measured."""
+    return sum(one.count for host in hosts for one in host if one.kind == "boot")
+
+
+def test_operations_that_end_together_are_all_measured(tmp_path: Path) -> None:
+    async def story(cloud: LeaseCloud) -> None:
+        ids = [await cloud.lease_of(best_effort(1, 600.0)) for _ in range(3)]
+        for lease_id in ids:
+            await cloud.lease_reaches(lease_id, S.DONE)
+        ended = [(replace(cloud.lease(one), runs=()), cloud.lease(one)) for one in ids]
+        rates = rates_from(ended, cloud.engine.state, "test")
+        before = {rate.host_id: cloud.engine.state.hosts[rate.host_id].measured for rate in rates}
+        more = boots(rate.measured for rate in rates) - boots(before.values())
+        assert more == len(ids)
+
+    in_lease_cloud(tmp_path, story)
 
 
 def test_rates_are_measured_and_used_for_the_next_plan(tmp_path: Path) -> None:
