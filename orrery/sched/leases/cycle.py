@@ -7,7 +7,7 @@ does not fit), one (EASY; Lifka 1995), some, or all (conservative; Mu'alem and F
 import heapq
 from collections.abc import Iterator
 
-from orrery.sched.leases.booking import Booking, RunPlan
+from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.masks import mask_of
 from orrery.sched.leases.ordering import key_anew
 from orrery.sched.leases.queue import Bucket, Key
@@ -173,9 +173,13 @@ def _advance_futures(line: Timeline, now: int) -> None:
             continue
         line.drop(run)
         line.preparation.set_aside(booking, now)
-        if start_soon(line, booking, now):
+        if start_soon(line, booking, now) or reserve(line, booking, now, run.start):
             continue
-        if not reserve(line, booking, now):
+        if line.preparation.book(booking, run.hosts, run.start, now):
+            run.stage = Stage.PLANNED  # no earlier: it stays where it was
+            line.book(run)
+            line.future(booking)
+        elif not reserve(line, booking, now):
             line.enqueue(booking)
 
 
