@@ -13,12 +13,13 @@ from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
 from orrery.sched.leases import actual, asking, changes, losses
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
-from orrery.sched.leases.cycle import may_start, run_cycle
+from orrery.sched.leases.cycle import may_start, run_cycle, wake_for_queue
 from orrery.sched.leases.deadline import plan_by_deadline, would_run
 from orrery.sched.leases.exact import agree, reserve_exactly
 from orrery.sched.leases.market import is_too_dear
 from orrery.sched.leases.ordering import look, place_of
 from orrery.sched.leases.policies.admission import refusal
+from orrery.sched.leases.power import HostStep
 from orrery.sched.leases.progress import finish_early, prepare, progress
 from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site, SiteHost
@@ -282,8 +283,22 @@ class Calendar:
                 run_cycle(line, now)
             else:
                 break
+        if line.power is not None:
+            wake_for_queue(line, now)
         steps, line.steps = line.steps, []
         return steps
+
+    def host_steps(self) -> list[HostStep]:
+        """Hosts to power down and up since this was asked last, in order."""
+        power = self.line.power
+        if power is None:
+            return []
+        steps, power.steps = power.steps, []
+        return steps
+
+    def hosts_on_s(self, now: int) -> int | None:
+        """Seconds in which hosts were on, all together; None where none is ever powered down."""
+        return None if self.line.power is None else self.line.power.on_s(now)
 
     def _go_on(self, run: RunPlan, now: int) -> None:
         line = self.line
@@ -306,7 +321,9 @@ class Calendar:
         line = self.line
         again = self._looked_late + actual.GRACE_S
         late = (max(run.end + 1, again) for run in line.overdue.values())
-        times = (line.next_time(), line.preparation.next_time(), *late)
+        power = line.power
+        host = None if power is None else power.next_time(naps=not line.automatic)
+        times = (line.next_time(), line.preparation.next_time(), host, *late)
         return min((time for time in times if time is not None), default=None)
 
     # --- what happened ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from orrery.sched.leases.masks import mask_of
 from orrery.sched.leases.ordering import key_anew
 from orrery.sched.leases.queue import Bucket, Key
 from orrery.sched.leases.settings import Backfilling
+from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.slottable import FOREVER
 from orrery.sched.leases.soon import reserve, start_soon
 from orrery.sched.leases.timeline import Timeline
@@ -32,6 +33,23 @@ def run_cycle(line: Timeline, now: int) -> None:
     budget = _reserving(line, now, budget)
     if budget > 0:
         _backfilling(line, now, budget)
+
+
+def wake_for_queue(line: Timeline, now: int) -> None:
+    """Hosts that are off come up for what waits, where that helps; then for what is planned."""
+    assert line.power is not None
+    if line.queue:
+        line.power.wake_for(_wants(line), now, now + line.settings.lead_s)
+    line.pass_power_to(now, again=True)
+
+
+def _wants(line: Timeline) -> Iterator[tuple[ShapeView, int, int, int]]:
+    """For each demand in the queue: view, nodes of one lease, seconds it needs, nodes of all."""
+    for bucket in line.queue.buckets.values():
+        first = bucket.members[0]
+        count = first.groups[0].count
+        view = line.table.view(first.groups[0].shape)
+        yield view, count, first.need, count * len(bucket.members)
 
 
 def _in_order(line: Timeline, now: int, budget: int) -> None:

@@ -1,5 +1,7 @@
 """As soon as possible: a start now for what waits, or a reservation ahead of time."""
 
+from collections.abc import Iterable
+
 from orrery.core.model.lease import LeaseStatus
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
 from orrery.sched.leases.placing import length, run_at
@@ -90,7 +92,11 @@ def _same_hosts_again(table: SlotTable, held: Held, need: int, after: int) -> in
 
 def immediate(line: Timeline, booking: Booking, now: int) -> RunPlan | None:
     """A whole run that begins now (or when its images have come): never one that is cut."""
-    for ready, hosts in line.preparation.ready(booking, now + line.settings.lead_s):
+    times: Iterable[tuple[int, int | None]]
+    times = line.preparation.ready(booking, now + line.settings.lead_s)
+    if line.power is not None:
+        times = line.power.ready(times)
+    for ready, hosts in times:
         run = run_at(line, booking, ready, hosts)
         if run is not None and line.preparation.book(booking, run.hosts, run.start, now):
             return run

@@ -16,6 +16,7 @@ from orrery.sched.leases.market import Market
 from orrery.sched.leases.policies.host_selection import HOST_SELECTION
 from orrery.sched.leases.policies.order import ORDERS, STEADY
 from orrery.sched.leases.policies.registry import check
+from orrery.sched.leases.power import Power
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
 from orrery.sched.leases.repository import Transfer
@@ -99,8 +100,7 @@ class Timeline:
         """Runs that should have begun, on hosts that are overdue."""
         self.gain = False
         """Capacity became free that no plan counted on."""
-        self.version = 0
-        """Grows with each change of the slot table."""
+        self.version = 0  # grows with each change of the slot table
         self._agenda: list[tuple[int, int, int, RunPlan]] = []
         self._sequence = 0
         self._blocked: set[int] = set()
@@ -109,6 +109,11 @@ class Timeline:
         """What of each host no plan may use: from when until when, and how much (packed)."""
         self._overpromised: dict[int, int] = {}
         """Hosts on which more is promised than they offer by now, and what they offer."""
+        self.power = (
+            None
+            if settings.power_down_after_s is None
+            else Power(self.table, self.hosts, settings, start)
+        )
         self._settled = 0
         """The version for which is held back what has to be."""
         self._window_of: dict[tuple[ShapeView, int], Window] = {}
@@ -191,6 +196,8 @@ class Timeline:
         self._know_resources(host)
         self.hosts.append(host)
         self.index_of[host.id] = self.table.add_host(self._capacity(host))
+        if self.power is not None:
+            self.power.add_host(self.table.times[0])
         self.version += 1
 
     def _know_resources(self, host: SiteHost) -> None:
@@ -205,6 +212,8 @@ class Timeline:
 
     def offer(self, host: int, capacity: int, now: int) -> None:
         """From now on a host offers another capacity; what is held already stays held."""
+        if self.power is not None:
+            self.power.forget(host, now)
         self.table.raise_capacity(host, capacity)
         self._offers[host] = capacity
         to_plans = 0 if host in self._blocked else capacity
@@ -212,6 +221,8 @@ class Timeline:
 
     def block(self, host: int, now: int) -> None:
         """Nothing can be planned on a host from now on."""
+        if self.power is not None:
+            self.power.forget(host, now)
         self._blocked.add(host)
         self._hold_back(host, self.table.capacities[host], 0, now)
 
@@ -257,6 +268,15 @@ class Timeline:
             for host, offered in list(self._overpromised.items()):
                 self._hold_back(host, self.table.capacities[host], offered, now)
             self._settled = self.version
+        if self.power is not None:
+            self.pass_power_to(now)
+
+    def pass_power_to(self, now: int, *, again: bool = False) -> None:
+        """Hosts go down and come up by now."""
+        assert self.power is not None
+        if self.power.pass_to(now, again=again):
+            self.gain = True
+        self.version += 1
 
     # --- runs -------------------------------------------------------------------------------------
 
