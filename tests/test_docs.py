@@ -6,9 +6,11 @@ import pytest
 
 from orrery.api.xmlrpc.dispatch import KNOWN, METHODS
 from orrery.cli.program import NOUNS
+from orrery.core.model.lease import LeaseKind, LeaseStatus
 from orrery.core.vm_attributes import CHECKS
 from orrery.core.vm_template import KNOWN as ATTRIBUTES
 from orrery.core.vm_template import RESTRICTED
+from orrery.service.lease_attribute import KEYS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs/reference"
 
@@ -40,3 +42,11 @@ def test_every_attribute_of_a_vm_is_on_the_page() -> None:
 
 def test_every_noun_is_on_the_page() -> None:
     assert [noun for noun in NOUNS if f"`orrery {noun}`" not in page("cli.md")] == []
+
+
+def test_kinds_states_and_keys_of_leases_are_on_their_pages() -> None:
+    text = page("leases.md")
+    assert [kind for kind in LeaseKind if f"| {kind.value} |" not in text] == []
+    assert [key for key in KEYS if f"| `{key}` |" not in text] == []
+    states = (REFERENCE.parent / "states/lease.md").read_text()
+    assert [status for status in LeaseStatus if f"| `{status.name}` |" not in states] == []
