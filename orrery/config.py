@@ -145,6 +145,32 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "lease_shutdown_s", 10, "Seconds the VMs of a lease take to end, until measured", natural
     ),
+    Setting(
+        "lease_preparation",
+        "unmanaged",
+        "Whether images are brought to hosts before leases start there: unmanaged, imagetransfer",
+        one_of("unmanaged", "imagetransfer"),
+    ),
+    Setting(
+        "lease_transfer_rate",
+        100.0,
+        "MiB of an image that are brought to a host in a second, until it is measured",
+        positive,
+    ),
+    Setting(
+        "lease_transfer",
+        "unicast",
+        "Whether one image goes to several hosts one after another (unicast) or to all at once "
+        "(multicast), which other leases may join",
+        one_of("unicast", "multicast"),
+    ),
+    Setting("lease_transfers", 1, "Images that are brought to hosts at a time", positive),
+    Setting(
+        "lease_cache_mib",
+        20480,
+        "MiB of images kept in the cache of each host; 0: none that no lease needs",
+        natural,
+    ),
     Setting("lease_lead_s", 0, "Nothing is planned sooner than so many seconds from now", natural),
     Setting("lease_overhead_s", 0, "Added to each suspension and resumption of a VM", natural),
     Setting(
@@ -202,6 +228,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("request_limit_mib", 16, "Largest request the API takes", positive),
     Setting(
         "sim_latency_ms", 200, "Longest time a simulated driver call takes (at least 1)", positive
+    ),
+    Setting(
+        "sim_transfer_rate",
+        200.0,
+        "MiB of an image that come to the cache of a simulated host in a second",
+        positive,
     ),
     Setting("sim_seed", 1, "Seed of the simulated world", None),
     Setting("sim_fail_rate", 0.0, "Share of simulated calls that fail", None),

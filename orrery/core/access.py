@@ -61,6 +61,7 @@ RULE_WORDS: dict[Kind, str] = {
     Kind.GROUP: "GROUP",
     Kind.CLUSTER: "CLUSTER",
     Kind.LEASE: "LEASE",
+    Kind.STAGED_IMAGE: "STAGED_IMAGE",
 }
 """The words that OpenNebula's access rules and refusals use."""
 

@@ -18,6 +18,7 @@ from orrery.core import (
     network,
     objects,
     pools,
+    staging,
     vm,
     vm_entry,
     vm_template,
@@ -41,6 +42,8 @@ ATTEMPTS: dict[ActionKind, int] = {
     ActionKind.VM_CLEANUP: 5,
     ActionKind.IMAGE_REGISTER: 3,
     ActionKind.IMAGE_DELETE: 3,
+    ActionKind.IMAGE_STAGE: 3,
+    ActionKind.IMAGE_UNSTAGE: 5,
 }
 """How often an action is tried when its driver says that another try may help; once for those not
 named."""
@@ -147,6 +150,8 @@ def settled(message: m.Settled, view: View, now: float) -> m.Decision:
     if action.subject_kind is Kind.VM:
         found = view.vms[action.subject_id]
         return vm.event(found, type(message.outcome), message, view, now)
+    if action.subject_kind is Kind.STAGED_IMAGE:
+        return staging.event(view.staged_images[action.subject_id], message, view, now)
     return image.event(view.images[action.subject_id], message, view, now)
 
 
@@ -180,6 +185,10 @@ def outstanding(view: View, now: float) -> Iterable[Action]:
     for stored in view.images.values():
         action = image.demanded_action(stored, now, "recovery")
         if action is not None and view.unfinished(Kind.IMAGE, stored.id) is None:
+            yield action
+    for copy in view.staged_images.values():
+        action = staging.demanded_action(copy, now, "recovery")
+        if action is not None and view.unfinished(Kind.STAGED_IMAGE, copy.id) is None:
             yield action
 
 
@@ -263,6 +272,8 @@ HANDLERS: dict[type[m.Message], Decide] = {
     m.PlanLease: lease_commands.apply_plan,
     m.MakeLeaseVm: lease_commands.make_vm,
     m.LearnRates: lease_commands.learn,
+    m.StageImage: staging.stage,
+    m.UnstageImage: staging.unstage,
     m.AllocateHost: host.allocate,
     m.SetHostStatus: host_command,
     m.HostSeen: host_event,

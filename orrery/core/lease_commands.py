@@ -314,6 +314,7 @@ def parts(m: ApplyLeasePlan) -> Iterator[Message]:
                 cause=planned.cause, lease_id=planned.lease_id, gen=planned.gen + 1, node=node
             )
     yield from m.rates
+    yield from m.staging
 
 
 def apply_plan(m: PlanLease, view: View, now: float) -> Decision:
@@ -338,6 +339,7 @@ def apply_plan(m: PlanLease, view: View, now: float) -> Decision:
         first_start=m.first_start,
         reason=m.reason,
         price=m.price,
+        transfers=m.transfers,
         expires=m.expires,
         change=m.change,
         refusal=m.refusal,

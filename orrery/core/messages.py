@@ -11,7 +11,7 @@ from orrery.core.capacity import Capacity
 from orrery.core.model.action import Action
 from orrery.core.model.host import Measured
 from orrery.core.model.kinds import Kind
-from orrery.core.model.lease import Change, LeaseOrder, LeaseStatus, Run, Terms
+from orrery.core.model.lease import Change, LeaseOrder, LeaseStatus, Operation, Run, Terms
 from orrery.core.model.users import ONEADMIN_GID, ONEADMIN_UID
 from orrery.core.model.view import Object
 from orrery.core.status import DomainState, RecoverOperation
@@ -289,6 +289,7 @@ class PlanLease(Message, frozen=True, kw_only=True):
     first_start: float | None = None
     reason: str | None = None
     price: float | None = None
+    transfers: tuple[Operation, ...] = ()
     expires: float | None = None
     change: Change | None = None
     """What is still to be answered."""
@@ -312,12 +313,32 @@ class LearnRates(Message, frozen=True, kw_only=True):
     measured: tuple[Measured, ...]
 
 
+class StageImage(Message, frozen=True, kw_only=True):
+    """An image is wanted in the cache of a host, from `start` to `end` as planned; nothing happens
+    when it is there or on its way."""
+
+    image_id: int
+    host_id: int
+    name: str
+    """The one by which leases ask for it."""
+    mib: int
+    start: float
+    end: float
+
+
+class UnstageImage(Message, frozen=True, kw_only=True):
+    """No lease needs a copy any more: it goes, unless a VM's disk lies on it."""
+
+    staged_id: int
+
+
 class ApplyLeasePlan(Message, frozen=True, kw_only=True):
     """One plan of all leases that it changes, and what was learned while the one before it was
     carried out: one transaction."""
 
     leases: tuple[PlanLease, ...] = ()
     rates: tuple[LearnRates, ...] = ()
+    staging: tuple[StageImage | UnstageImage, ...] = ()
 
 
 # --- commands: the rest ---------------------------------------------------------------------------

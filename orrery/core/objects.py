@@ -44,12 +44,13 @@ WORDS = {
     Kind.GROUP: "group",
     Kind.CLUSTER: "cluster",
     Kind.LEASE: "lease",
+    Kind.STAGED_IMAGE: "staged image",
 }
 """OpenNebula's words for the kinds, as its messages have them."""
 
 TAKEN_WORDS = {Kind.NETWORK: "NET", Kind.SECURITY_GROUP: "SECGROUP"}
 
-SHARED_NAMES = frozenset({Kind.VM, Kind.LEASE})
+SHARED_NAMES = frozenset({Kind.VM, Kind.LEASE, Kind.STAGED_IMAGE})
 """Kinds of which two objects may bear one name."""
 
 PER_OWNER = frozenset(
@@ -84,6 +85,7 @@ def find(view: View, kind: Kind, object_id: int) -> Object:
         Kind.GROUP: view.groups,
         Kind.CLUSTER: view.clusters,
         Kind.LEASE: view.leases,
+        Kind.STAGED_IMAGE: view.staged_images,
     }
     found: Object | None = pools[kind].get(object_id)
     if found is None:
@@ -122,7 +124,7 @@ def record(kind: Kind, obj: Entity, what: str, message: Message, now: float) -> 
     )
 
 
-IN_FLIGHT = frozenset({Kind.VM, Kind.IMAGE, Kind.LEASE})
+IN_FLIGHT = frozenset({Kind.VM, Kind.IMAGE, Kind.LEASE, Kind.STAGED_IMAGE})
 
 
 def changed(kind: Kind, obj: Any, what: str, message: Message, now: float) -> Decision:

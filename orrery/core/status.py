@@ -69,6 +69,16 @@ class ImageStatus(IntEnum):
     USED_PERS = 8
 
 
+class StagingStatus(IntEnum):
+    """How far a copy of an image in the cache of a host is."""
+
+    COMING = 0
+    THERE = 1
+    FAILED = 2
+    """It could not be brought, or not be removed."""
+    LEAVING = 3
+
+
 class ImageType(IntEnum):
     """What an image holds."""
 

@@ -16,7 +16,7 @@ from orrery.core.model.host import Host
 from orrery.core.model.storage import Datastore
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
-from orrery.core.status import VmStatus
+from orrery.core.status import StagingStatus, VmStatus
 from orrery.daemon.journal import LEVELS
 from orrery.drivers.channel import Channel
 from orrery.drivers.sim import Faults, SimDomain, World
@@ -118,7 +118,8 @@ def make_world(settings: Settings) -> World:
         late_rate=0.5,
     )
     rng = random.Random(settings.whole("sim_seed"))  # noqa: S311 - a world, not a secret
-    return World(rng, faults, host_size)
+    rate = settings.number("sim_transfer_rate")
+    return World(rng, faults, host_size, transfer_mib_s=rate)
 
 
 SIZES = (
@@ -163,6 +164,11 @@ def adopt(world: World, view: View) -> None:
             if vm.status in RUNS:
                 domain = sim_domain(vm, view)
                 simulated.domains[domain.uuid] = domain
+    for copy in view.staged_images.values():
+        home = view.hosts.get(copy.host_id)
+        is_whole = copy.status in (StagingStatus.THERE, StagingStatus.LEAVING)
+        if home is not None and home.vm_mad in SIMULATED and is_whole:
+            world.host(home.name).files[copy.path] = copy.mib
     for image in view.images.values():
         world.image_files[image.source] = image.size_mib
 

@@ -3,6 +3,7 @@ cases."""
 
 from orrery.config import Settings
 from orrery.sched.leases import settings as s
+from orrery.sched.leases.durations import MIB_PER_MBIT
 from orrery.service.engine import LeaseLimits
 
 
@@ -20,12 +21,23 @@ def scheduler_settings(settings: Settings) -> s.Settings:
         overhead_s=settings.whole("lease_overhead_s"),
         boot_s=settings.whole("lease_boot_s"),
         shutdown_s=settings.whole("lease_shutdown_s"),
+        preparation=s.Preparation(settings.text("lease_preparation")),
+        transfer=transfer_settings(settings),
         lead_s=settings.whole("lease_lead_s"),
         depth=settings.whole("lease_depth"),
         preemption=settings.text("lease_preemption"),
         order=settings.text("lease_order"),
         backfill_order=settings.text("lease_backfill_order"),
         max_suspensions=settings.whole("lease_max_suspensions") or None,
+    )
+
+
+def transfer_settings(settings: Settings) -> s.TransferSettings:
+    return s.TransferSettings(
+        bandwidth_mbit=settings.number("lease_transfer_rate") / MIB_PER_MBIT,
+        multicast=settings.text("lease_transfer") == "multicast",
+        channels=settings.whole("lease_transfers"),
+        cache_mib=settings.whole("lease_cache_mib"),
     )
 
 

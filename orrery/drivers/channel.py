@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from orrery.core.messages import Failed, Outcome, Unknown
+from orrery.core.messages import Done, Failed, Outcome, Unknown
 from orrery.drivers import wire
 from orrery.ports.driver import HostDrivers, Hypervisor, Network, Progress, Storage
 
@@ -22,10 +22,14 @@ DEADLINES_S: Mapping[str, float] = {
     "hypervisor.inventory": 120.0,  # the first one waits for the KVM probe
     "storage.place": 3600.0,
     "storage.register": 6 * 3600.0,
+    "storage.stage": 6 * 3600.0,
     "storage.remove": 600.0,
     "network.apply": 120.0,
     "network.clear": 120.0,
 }
+OPTIONAL: Mapping[str, str] = {"storage.stage": "stage"}
+"""Methods that a driver may leave out, and the capability of hosts whose driver has them."""
+
 OTHER_DEADLINE_S = 60.0
 BEYOND_TIMEOUT_S = 60.0
 """A call that is given `timeout_s` may need so much more to tell how it went."""
@@ -125,11 +129,22 @@ class Channel:
                 if self.hello is None or named.name not in self.hello.methods:
                     return Failed(f"{named.name}: not served by {self.command[0]}")
                 sent = True
-                return await self.ask(named, arguments, deadline_s, progress)
+                outcome = await self.ask(named, arguments, deadline_s, progress)
+                return self._with_capabilities(named, outcome)
         except TimeoutError:
             if sent:
                 return Unknown(f"{named.name}: no answer within {deadline_s:g} s")
             return Failed(f"{named.name}: driver not ready ({self.problem})", retryable=True)
+
+    def _with_capabilities(self, named: wire.Method, outcome: Outcome) -> Outcome:
+        """An inventory is of the host: what else its driver serves is a capability of it."""
+        if named.name != "hypervisor.inventory" or not isinstance(outcome, Done):
+            return outcome
+        told = outcome.result.get("capabilities")
+        if self.hello is None or not isinstance(told, list):
+            return outcome
+        more = [word for method, word in OPTIONAL.items() if method in self.hello.methods]
+        return Done({**outcome.result, "capabilities": [*told, *more]})
 
     def _deadline_s(self, name: str, arguments: Mapping[str, Any]) -> float:
         timeout_s = arguments.get("timeout_s")

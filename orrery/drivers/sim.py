@@ -29,9 +29,11 @@ from orrery.ports.driver import (
     ImagePlan,
     Inventory,
     Progress,
+    StagePlan,
 )
 
 GIB = 1024
+MIB = 1 << 20
 
 
 class Faults(Struct, frozen=True, kw_only=True):
@@ -81,12 +83,18 @@ class World:
         rng: random.Random,
         faults: Faults | None = None,
         host_size: Callable[[str], Capacity] | None = None,
+        *,
+        transfer_mib_s: float = 100.0,
     ) -> None:
         self.rng = rng
         self.faults = faults or Faults()
         self._size = host_size or (lambda name: Capacity(1600, 64 * GIB, 1000 * GIB))
         self.hosts: dict[str, SimHost] = {}
         self.image_files: dict[str, int] = {}
+        self.transfer_mib_s = transfer_mib_s
+        """How fast images come to hosts."""
+        self.stagings: list[str] = []
+        """The path of each copy that was made in the cache of a host, in order."""
         self.effects = 0
         """Effects that changed something."""
         self.absorbed_boots = 0
@@ -167,7 +175,7 @@ class SimHypervisor:
                 "HOSTNAME": host.name,
                 "CPUSPEED": "3000",
             },
-            capabilities=["suspend", "reboot", "live-migrate"],
+            capabilities=["suspend", "reboot", "live-migrate", "stage"],
             domains=[self._facts(d) for d in host.domains.values()],
             values={
                 "USED_CPU": float(used_cpu) * 0.6,
@@ -327,6 +335,22 @@ class SimStorage:
 
         if progress is not None:
             progress(0.5)
+        return await self._act(effect)
+
+    async def stage(self, plan: StagePlan, progress: Progress | None = None) -> Outcome:
+        """Takes its time by size; nothing is there before its end."""
+        seconds = plan.size_mib / self._world.transfer_mib_s
+
+        def effect() -> Outcome:
+            if plan.target in self._files:
+                return Done({"size": plan.size_mib * MIB})
+            self._files[plan.target] = plan.size_mib
+            self._world.stagings.append(plan.target)
+            self._world.effects += 1
+            return Done({"size": plan.size_mib * MIB, "seconds": seconds})
+
+        if plan.target not in self._files:
+            await asyncio.sleep(seconds)
         return await self._act(effect)
 
     async def usage(self, directory: str) -> Outcome:

@@ -27,8 +27,14 @@ log = logging.getLogger(__name__)
 Submit = Callable[[Message], Awaitable[int | None]]
 Key = tuple[Kind, int]
 
-INTERRUPTIBLE = frozenset({ActionKind.VM_SHUTDOWN, ActionKind.IMAGE_REGISTER})
+INTERRUPTIBLE = frozenset(
+    {ActionKind.VM_SHUTDOWN, ActionKind.IMAGE_REGISTER, ActionKind.IMAGE_STAGE}
+)
 """Actions that mostly wait: a successor need not let them end."""
+
+
+STAGING = frozenset({ActionKind.IMAGE_STAGE, ActionKind.IMAGE_UNSTAGE})
+"""They may take long and wait among themselves: no VM waits for them."""
 
 
 class Dispatcher:
@@ -56,7 +62,7 @@ class Dispatcher:
         """What a try that nobody answered for may still start, with its generation then."""
         self._arrived: asyncio.Queue[tuple[Action, bool]] = asyncio.Queue()
         self._total = asyncio.Semaphore(limits.actions_total)
-        self._per_host: dict[int | None, asyncio.Semaphore] = defaultdict(
+        self._per_host: dict[tuple[int | None, bool], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(limits.actions_per_host)
         )
         self.progress: dict[Key, float] = {}
@@ -111,7 +117,7 @@ class Dispatcher:
             await asyncio.wait([before])
         self._waiting.add(action.key)
         await asyncio.sleep(max(0.0, action.due_at - self._clock.now()))
-        async with self._per_host[action.host_id], self._total:
+        async with self._per_host[action.host_id, action.kind in STAGING], self._total:
             if self._current.get(action.key) != action:
                 return
             if action.kind not in INTERRUPTIBLE:

@@ -64,7 +64,6 @@ def samples(run: Run, operation: Operation, lease: Lease, view: View) -> Iterato
                 yield host_id, learning.RESUME, seconds / memory
             case OperationKind.BOOT:
                 yield host_id, learning.BOOT, seconds
-                yield from transfers(host_id, here)
             case OperationKind.SHUTDOWN:
                 yield host_id, learning.SHUTDOWN, seconds
 
@@ -74,12 +73,3 @@ def suspended_after(vms: Iterable[Vm], began: float, otherwise: float) -> float:
     times = [vm.last_stay.etime for vm in vms if vm.last_stay is not None]
     known = [time for time in times if time is not None and time >= began]
     return max(known) - began if known else otherwise
-
-
-def transfers(host_id: int, vms: Iterable[Vm]) -> Iterator[Sample]:
-    """What bringing the disks took: from the VMs' own history."""
-    for vm in vms:
-        stay = vm.last_stay
-        size = sum(disk.original_size_mib for disk in vm.disks if disk.image_id is not None)
-        if stay is not None and stay.pstime is not None and stay.petime is not None and size:
-            yield host_id, learning.TRANSFER, (stay.petime - stay.pstime) / size

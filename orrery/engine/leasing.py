@@ -22,6 +22,7 @@ from orrery.core.messages import (
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.lease import Lease, LeaseOrder, LeaseStatus, Terms
+from orrery.core.model.storage import StagedImage
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.engine import lease_orders as orders
@@ -31,6 +32,7 @@ from orrery.engine.lease_orders import Fact
 from orrery.engine.lease_rates import rates_from
 from orrery.engine.lease_restore import restore
 from orrery.engine.lease_site import SiteKeeper
+from orrery.engine.lease_staging import Staging
 from orrery.engine.writer import Commit
 from orrery.ports.clock import Clock
 from orrery.sched.leases.answer import Answer, Offer
@@ -67,6 +69,7 @@ class Leasing:
         self._base = settings
         self._learns = learns
         self._sites = SiteKeeper(view)
+        self._staging = Staging(view)
         self._calendar = Calendar(self._sites.site(), settings, automatic=False)
         self._notes: dict[int, Note] = {}
         self._touched: set[int] = set()
@@ -121,6 +124,8 @@ class Leasing:
                 self._note_vm(obj)
             elif isinstance(obj, Host):
                 self._hosts.add(obj.id)
+            elif isinstance(obj, StagedImage):
+                self._staging.note(obj)
             else:
                 continue
             news = True
@@ -150,6 +155,7 @@ class Leasing:
         self._notes = {}
         leases = [lease for lease in self._view.leases.values() if not lease.status.final]
         self._calendar = restore(self._sites.site(), self._settings(), leases, self._notes, now)
+        self._staging.restore(self._calendar, now)
         self._hosts = set(self._view.hosts)
         self._touched = {
             lease.id
@@ -198,9 +204,13 @@ class Leasing:
         if hosts:
             self._calendar.use(self._settings())
             self._sites.tell(self._calendar, hosts, now)
+            self._staging.tell_hosts(self._calendar, hosts)
         for lease_id in sorted(touched):
             self._look_at(lease_id, now)
+        self._staging.tell(self._calendar, now)
         self._calendar.advance(now)
+        while self._staging.tell(self._calendar, now):
+            self._calendar.advance(now)
         changed = self._calendar.line.changed | self._unsaved | (touched & self._notes.keys())
         self._calendar.line.changed.clear()
         await self._store(sorted(changed))
@@ -313,10 +323,13 @@ class Leasing:
             if says_something(plan, lease):
                 planned.append(plan)
                 changes.append((lease, replace(lease, runs=plan.runs)))
-        if not planned:
+        staging = tuple(self._staging.orders(self._calendar, self._now()))
+        rates = self._staging.rates(rates_from(changes, self._view, CAUSE))
+        if not planned and not rates and not staging:
             return
-        rates = rates_from(changes, self._view, CAUSE)
-        await self._submit(ApplyLeasePlan(cause=CAUSE, leases=tuple(planned), rates=rates))
+        await self._submit(
+            ApplyLeasePlan(cause=CAUSE, leases=tuple(planned), rates=rates, staging=staging)
+        )
         for plan in planned:
             self._after_storing(plan)
 
@@ -355,6 +368,7 @@ class Leasing:
             first_start=next((run.began for run in runs if run.began is not None), None),
             reason=reason,
             price=booking.price,
+            transfers=self._staging.operations(self._calendar, lease, booking),
             expires=note.expires,
             change=None if note.is_answered else lease.change,
             refusal=note.refusal,
@@ -431,7 +445,7 @@ def says_something(plan: PlanLease, lease: Lease) -> bool:
         and plan.change == lease.change
         and (plan.reason, plan.refusal) == (lease.reason, lease.refusal)
         and (plan.attempts, plan.expires) == (lease.attempts, lease.expires)
-        and plan.price == lease.price
+        and (plan.price, plan.transfers) == (lease.price, lease.transfers)
         and not plan.new_vms
     )
     return not same

@@ -11,10 +11,10 @@ from uuid import UUID, uuid5
 
 from orrery.core.context import context_files
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
-from orrery.core.model.storage import Image
+from orrery.core.model.storage import Image, StagedImage
 from orrery.core.model.view import View
 from orrery.core.model.vm import Disk, Nic, Vm
-from orrery.core.status import VmStatus
+from orrery.core.status import StagingStatus, VmStatus
 from orrery.ports.driver import (
     Bridge,
     DhcpHost,
@@ -28,6 +28,7 @@ from orrery.ports.driver import (
     HostNetwork,
     ImagePlan,
     Port,
+    StagePlan,
 )
 
 BUSES = {"vd": "virtio", "sd": "scsi", "hd": "ide"}
@@ -105,9 +106,16 @@ def disk_plan(vm: Vm, disk: Disk, view: View) -> DiskPlan:
         target=target,
         source=disk.source,
         source_format=source_format,
+        staged=staged_path(vm, disk.image_id, view) if how == "clone" else None,
         format=disk.format,
         size_mib=disk.size_mib if how == "clone" else None,
     )
+
+
+def staged_path(vm: Vm, image_id: int, view: View) -> str | None:
+    """The copy in the cache of its host, for a VM of a lease: the plan of leases keeps it there."""
+    copy = None if vm.lease_id is None else view.staged_image(image_id, vm.history[-1].host_id)
+    return None if copy is None or copy.status is not StagingStatus.THERE else copy.path
 
 
 def context_plan(vm: Vm, view: View) -> DiskPlan | None:
@@ -131,6 +139,10 @@ def image_plan(image: Image) -> ImagePlan:
         size_mib=image.size_mib or None,
         checksum=image.checksum,
     )
+
+
+def stage_plan(copy: StagedImage) -> StagePlan:
+    return StagePlan(source=copy.source, target=copy.path, size_mib=copy.mib)
 
 
 # --- the domain -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from msgspec import Struct
 from orrery.core.messages import Done, Failed, Outcome, Unknown
 from orrery.core.model.action import Action, ActionKind
 from orrery.core.model.kinds import Kind
-from orrery.core.model.storage import Image
+from orrery.core.model.storage import Image, StagedImage
 from orrery.core.model.view import View
 from orrery.core.model.vm import Vm
 from orrery.core.status import DomainState
@@ -47,7 +47,17 @@ class ImageWork(Struct, frozen=True):
     progress: Progress | None = None
 
 
-Work = VmWork | ImageWork
+class StagingWork(Struct, frozen=True):
+    """An action on a copy of an image in the cache of a host."""
+
+    action: Action
+    copy: StagedImage
+    storage: Storage
+    """That of the host."""
+    progress: Progress | None = None
+
+
+Work = VmWork | ImageWork | StagingWork
 
 
 class Step(Struct, frozen=True):
@@ -156,6 +166,25 @@ async def delete_image(w: ImageWork) -> Outcome:
     return await w.storage.discard(w.image.source)
 
 
+# --- steps of copies in caches --------------------------------------------------------------------
+
+
+async def stage(w: StagingWork) -> Outcome:
+    return await w.storage.stage(specs.stage_plan(w.copy), w.progress)
+
+
+async def is_staged(w: StagingWork) -> Outcome:
+    """It has its name only when it is whole."""
+    found = await w.storage.exists(w.copy.path)
+    if not isinstance(found, Done):
+        return Unknown(f"the copy cannot be looked for: {found.message}")
+    return Done() if found.result.get("exists") else Failed("the copy is not there")
+
+
+async def unstage(w: StagingWork) -> Outcome:
+    return await w.storage.discard(w.copy.path)
+
+
 PLACE = Step("place disks", place_disks)
 REMOVE = Step("remove disks", remove_disks)
 WIRE = Step("apply network", wire)
@@ -179,6 +208,8 @@ STEPS: dict[ActionKind, tuple[Step, ...]] = {
     ActionKind.VM_CLEANUP: (DESTROY, REMOVE),
     ActionKind.IMAGE_REGISTER: (Step("register image", register),),
     ActionKind.IMAGE_DELETE: (Step("delete image", delete_image),),
+    ActionKind.IMAGE_STAGE: (Step("stage image", stage, look=is_staged),),
+    ActionKind.IMAGE_UNSTAGE: (Step("remove staged image", unstage),),
 }
 
 
@@ -198,6 +229,8 @@ def prepare(
             return None
         storage = fleet.images(view.datastores[image.datastore_id])
         return ImageWork(action, image, view, storage, progress)
+    if action.subject_kind is Kind.STAGED_IMAGE:
+        return prepare_staging(action, view, fleet, progress)
     vm = view.vms.get(action.subject_id)
     host = None if vm is None or vm.host_id is None else view.hosts.get(vm.host_id)
     if vm is None or vm.gen != action.gen or host is None:
@@ -205,3 +238,13 @@ def prepare(
     return VmWork(
         action, vm, view, fleet.drivers(host), apply_network, shutdown_timeout_s, progress
     )
+
+
+def prepare_staging(
+    action: Action, view: View, fleet: Fleet, progress: Progress | None
+) -> StagingWork | None:
+    copy = view.staged_images.get(action.subject_id)
+    host = None if copy is None else view.hosts.get(copy.host_id)
+    if copy is None or copy.gen != action.gen or host is None:
+        return None
+    return StagingWork(action, copy, fleet.drivers(host).storage, progress)

@@ -17,7 +17,7 @@ from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
-from orrery.core.model.storage import Datastore, Image
+from orrery.core.model.storage import Datastore, Image, StagedImage
 from orrery.core.model.users import Group, User, VmTemplate
 from orrery.core.model.view import KIND_OF, Object
 from orrery.core.model.vm import Nic, Vm
@@ -44,6 +44,7 @@ class State:
         self.groups: dict[int, Group] = {}
         self.clusters: dict[int, Cluster] = {}
         self.leases: dict[int, Lease] = {}
+        self.staged_images: dict[int, StagedImage] = {}
         self.pools: dict[Kind, dict[int, Any]] = {
             Kind.VM: self.vms,
             Kind.HOST: self.hosts,
@@ -56,6 +57,7 @@ class State:
             Kind.GROUP: self.groups,
             Kind.CLUSTER: self.clusters,
             Kind.LEASE: self.leases,
+            Kind.STAGED_IMAGE: self.staged_images,
         }
         self.actions: dict[tuple[Kind, int], Action] = {}
         self.next_ids: dict[Kind, int] = {kind: FIRST_IDS.get(kind, 0) for kind in Kind}
@@ -71,6 +73,7 @@ class State:
         self._pending: dict[int, None] = {}
         self._image_users: dict[int, set[int]] = defaultdict(set)
         self._datastore_images: dict[int, set[int]] = defaultdict(set)
+        self._staged: dict[tuple[int, int, int], int] = {}
         self._network_vms: dict[int, set[int]] = defaultdict(set)
         self._taken: dict[tuple[int, int], int] = defaultdict(int)
         self._holders: dict[tuple[int, int, int], int] = {}
@@ -120,6 +123,8 @@ class State:
             self._datastore_images[obj.datastore_id].add(obj.id)
         elif isinstance(obj, Lease):
             self._leases.change(old, obj)
+        elif isinstance(obj, StagedImage):
+            self._staged[_copy_of(obj)] = obj.id
 
     def _delete(self, kind: Kind, object_id: int) -> None:
         old = self.pools[kind].pop(object_id, None)
@@ -134,6 +139,8 @@ class State:
             self._datastore_images[old.datastore_id].discard(object_id)
         elif isinstance(old, Lease):
             self._leases.change(old, None)
+        elif isinstance(old, StagedImage):
+            self._staged.pop(_copy_of(old), None)
 
     def _forget_name(self, kind: Kind, obj: Object) -> None:
         ids = self._names[kind].get(obj.name, set())
@@ -241,6 +248,13 @@ class State:
     def image_users(self, image_id: int) -> Set[int]:
         return self._image_users.get(image_id, NOBODY)
 
+    def staged_image(self, image_id: int, host_id: int) -> StagedImage | None:
+        image = self.images.get(image_id)
+        if image is None:
+            return None
+        found = self._staged.get((image_id, host_id, image.gen))
+        return None if found is None else self.staged_images[found]
+
     def datastore_images(self, datastore_id: int) -> Set[int]:
         return self._datastore_images.get(datastore_id, NOBODY)
 
@@ -317,6 +331,11 @@ def _sum_usage(vms: Iterable[Vm]) -> Capacity:
             cpu += vm.capacity.cpu_pct
             memory += vm.capacity.memory_mib
     return Capacity(cpu, memory, disk) if cpu or memory or disk else NOTHING
+
+
+def _copy_of(copy: StagedImage) -> tuple[int, int, int]:
+    """Of what it is a copy, and where: there is one at most."""
+    return (copy.image_id, copy.host_id, copy.image_gen)
 
 
 def _place(nic: Nic) -> tuple[int, int, int]:

@@ -181,6 +181,8 @@ class DiskPlan(Struct, frozen=True, kw_only=True):
     target: str
     source: str | None = None
     source_format: str | None = None
+    staged: str | None = None
+    """A copy of the source in the cache of the host: taken instead of it when it is there."""
     format: str
     size_mib: int | None = None
     files: Mapping[str, str] = {}
@@ -198,6 +200,15 @@ class ImagePlan(Struct, frozen=True, kw_only=True):
     format: str | None
     size_mib: int | None
     checksum: str | None
+
+
+class StagePlan(Struct, frozen=True, kw_only=True):
+    """An image to copy into the cache of a host. Its content is taken as it is."""
+
+    source: str
+    target: str
+    size_mib: int
+    """As the guest sees it; the file may be smaller."""
 
 
 class Storage(Protocol):
@@ -234,6 +245,15 @@ class Storage(Protocol):
     async def register(self, plan: ImagePlan, progress: Progress | None = None) -> Outcome:
         """Fetch, verify, convert nothing. Result: {"size_mib", "format", "checksum"}; whole, or not
         at all."""
+        ...
+
+    async def stage(self, plan: StagePlan, progress: Progress | None = None) -> Outcome:
+        """Copy an image into the cache of the host: whole, or not at all; what is there stays.
+        Optional: a host whose driver has it has the capability `stage`.
+
+        Returns:
+            Done.result {"size": bytes, "seconds": what the copying took, absent if it was there}.
+        """
         ...
 
     async def usage(self, directory: str) -> Outcome:

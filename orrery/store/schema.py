@@ -15,7 +15,7 @@ DECODERS = {kind: msgspec.json.Decoder(cls) for kind, cls in CLASS_OF.items()}
 ACTION_DECODER = msgspec.json.Decoder(Action)
 BODY_DECODER = msgspec.json.Decoder(dict[str, Any])
 
-VERSION = 2
+VERSION = 3
 """The newest schema version; MIGRATIONS lead to it."""
 
 OBJECT_TABLE = """CREATE TABLE {table} (
@@ -56,12 +56,16 @@ OTHER_TABLES = (
 
 META_TABLE = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
+LATER = frozenset({Kind.LEASE, Kind.STAGED_IMAGE})
+"""Kinds that the first version did not have."""
+
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
-        *(OBJECT_TABLE.format(table=kind.value) for kind in Kind if kind is not Kind.LEASE),
+        *(OBJECT_TABLE.format(table=kind.value) for kind in Kind if kind not in LATER),
         *OTHER_TABLES,
     ),
     2: (OBJECT_TABLE.format(table=Kind.LEASE.value),),
+    3: (OBJECT_TABLE.format(table=Kind.STAGED_IMAGE.value),),
 }
 """Version -> statements that lead to it from the one before; each runs in one transaction."""
 

@@ -88,7 +88,7 @@ STORIES: dict[ActionKind, tuple[Story, VmStatus, VmStatus]] = {
 }
 """Action -> the story that leads to it, where success leads, where a lasting failure leads."""
 
-IMAGE_ACTIONS = {K.IMAGE_REGISTER, K.IMAGE_DELETE}
+IMAGE_ACTIONS = {K.IMAGE_REGISTER, K.IMAGE_DELETE, K.IMAGE_STAGE, K.IMAGE_UNSTAGE}
 
 CASES = [(kind, index) for kind in STORIES for index in range(len(STEPS[kind]))]
 NAMED = [f"{kind.value}: {STEPS[kind][index].name}" for kind, index in CASES]

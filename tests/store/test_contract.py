@@ -287,7 +287,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     run(store.open("a"))
     run(store.close())
     set_version(path, "99")
-    with pytest.raises(Unavailable, match=r"newer version \(schema 99, this one knows 2\)"):
+    with pytest.raises(Unavailable, match=r"newer version \(schema 99, this one knows 3\)"):
         run(SqliteStore(path).open("a"))
     set_version(path, str(schema.VERSION))
     run(store.open("a"))
@@ -328,8 +328,23 @@ def test_a_database_from_before_leases_gets_a_table_for_them(tmp_path: Path) -> 
     run(store.close())
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE lease")
+        db.execute("DROP TABLE staged_image")
     db.close()
     set_version(path, "1")
+    run(store.open("b"))
+    assert run(store.load()).objects == (cluster(1),)
+
+
+def test_a_database_from_before_caches_gets_a_table_for_copies(tmp_path: Path) -> None:
+    path = tmp_path / "engine.db"
+    store = SqliteStore(path)
+    run(store.open("a"))
+    run(store.commit(Batch(put=[cluster(1)])))
+    run(store.close())
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE staged_image")
+    db.close()
+    set_version(path, "2")
     run(store.open("b"))
     assert run(store.load()).objects == (cluster(1),)
 

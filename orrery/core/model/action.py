@@ -22,6 +22,8 @@ class ActionKind(Enum):
     VM_CLEANUP = "vm.cleanup"
     IMAGE_REGISTER = "image.register"
     IMAGE_DELETE = "image.delete"
+    IMAGE_STAGE = "image.stage"
+    IMAGE_UNSTAGE = "image.unstage"
 
 
 class Action(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ class Kind(Enum):
     GROUP = "grp"
     CLUSTER = "cluster"
     LEASE = "lease"
+    STAGED_IMAGE = "staged_image"
 
 
 class Entity(Struct, frozen=True, kw_only=True):

@@ -237,6 +237,8 @@ class Lease(Owned, frozen=True, kw_only=True):
     group: str | None = None
     """VMs of its owner that come with the same word until `gathers_until` are its nodes too."""
     gathers_until: float | None = None
+    transfers: tuple[Operation, ...] = ()
+    """How its image came to its hosts: as planned and as it went."""
 
     @property
     def is_accepted(self) -> bool:

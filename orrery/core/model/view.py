@@ -14,7 +14,7 @@ from orrery.core.model.host import Cluster, Host
 from orrery.core.model.kinds import Kind
 from orrery.core.model.lease import Lease
 from orrery.core.model.network import SecurityGroup, VirtualNetwork
-from orrery.core.model.storage import Datastore, Image
+from orrery.core.model.storage import Datastore, Image, StagedImage
 from orrery.core.model.users import Group, User, VmTemplate
 from orrery.core.model.vm import Vm
 
@@ -30,6 +30,7 @@ Object = (
     | Group
     | Cluster
     | Lease
+    | StagedImage
 )
 
 CLASS_OF: dict[Kind, type[Object]] = {
@@ -44,6 +45,7 @@ CLASS_OF: dict[Kind, type[Object]] = {
     Kind.GROUP: Group,
     Kind.CLUSTER: Cluster,
     Kind.LEASE: Lease,
+    Kind.STAGED_IMAGE: StagedImage,
 }
 KIND_OF: dict[type, Kind] = {cls: kind for kind, cls in CLASS_OF.items()}
 
@@ -90,6 +92,8 @@ class View(Protocol):
     def clusters(self) -> Mapping[int, Cluster]: ...
     @property
     def leases(self) -> Mapping[int, Lease]: ...
+    @property
+    def staged_images(self) -> Mapping[int, StagedImage]: ...
 
     def unfinished(self, kind: Kind, object_id: int) -> Action | None:
         """The action in the outbox for that object."""
@@ -137,6 +141,10 @@ class View(Protocol):
 
     def image_users(self, image_id: int) -> Set[int]:
         """VMs that hold a disk of that image."""
+        ...
+
+    def staged_image(self, image_id: int, host_id: int) -> StagedImage | None:
+        """The copy of the image as it is now in the cache of a host, whatever its status."""
         ...
 
     def datastore_images(self, datastore_id: int) -> Set[int]:

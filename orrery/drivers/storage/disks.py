@@ -39,7 +39,7 @@ def _clone(plan: DiskPlan, target: Path) -> None:
         raise Refusal(f"format {plan.format!r}: a clone is always qcow2; use copy for raw disks")
     if _is_whole(target):
         return
-    source, source_format = check_source(plan.source), _source_format(plan)
+    source, source_format = _nearest(plan), _source_format(plan)
     size = max(_guest_size(source, source_format), (plan.size_mib or 0) * MIB)
     with written_aside(target) as part:
         qemu_img.create_overlay(part, source, source_format, size)
@@ -59,7 +59,7 @@ def _link(plan: DiskPlan, target: Path) -> None:
 def _copy(plan: DiskPlan, target: Path) -> None:
     if _is_whole(target):
         return
-    source, source_format = check_source(plan.source), _source_format(plan)
+    source, source_format = _nearest(plan), _source_format(plan)
     with written_aside(target) as part:
         if source_format == plan.format:
             argv = ("cp", "--reflink=auto", "--sparse=always", "--", str(source), str(part))
@@ -108,6 +108,13 @@ def _context(plan: DiskPlan, target: Path) -> None:
     if not _is_whole(target) or target.read_bytes() != image:
         with written_aside(target) as part:
             part.write_bytes(image)
+
+
+def _nearest(plan: DiskPlan) -> Path:
+    """The copy in the cache of this host, or the image itself where there is none."""
+    if plan.staged is not None and _is_whole(Path(plan.staged)):
+        return check_source(plan.staged)
+    return check_source(plan.source)
 
 
 def _is_whole(target: Path) -> bool:

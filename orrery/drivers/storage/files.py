@@ -26,7 +26,8 @@ from orrery.drivers.storage.formats import BadImage
 from orrery.drivers.storage.images import register
 from orrery.drivers.storage.places import Cancelled, Refusal
 from orrery.drivers.storage.qemu_img import ToolFailed
-from orrery.ports.driver import DiskPlan, ImagePlan, Progress
+from orrery.drivers.storage.staging import stage
+from orrery.ports.driver import DiskPlan, ImagePlan, Progress, StagePlan
 
 MIB = 1 << 20
 PROGRESS_STEP = 0.01
@@ -87,6 +88,15 @@ class FileStorage:
         told = _on_loop(asyncio.get_running_loop(), progress)
         try:
             return await self._call(self._long, partial(self._register, plan, stop, told))
+        finally:
+            stop.set()
+
+    async def stage(self, plan: StagePlan, progress: Progress | None = None) -> Outcome:
+        """Copy an image into the cache; a caller that goes away takes the copying with it."""
+        stop = threading.Event()
+        told = _on_loop(asyncio.get_running_loop(), progress)
+        try:
+            return await self._call(self._long, partial(self._stage, plan, stop, told))
         finally:
             stop.set()
 
@@ -176,6 +186,13 @@ class FileStorage:
                 raise BadImage(f"image {plan.origin!r} {error}") from None
         facts = msgspec.to_builtins(made)
         return {key: facts[key] for key in ("size_mib", "format", "checksum")}
+
+    def _stage(self, plan: StagePlan, stop: threading.Event, progress: Progress) -> dict[str, Json]:
+        target = self._roots.check(plan.target)
+        with self._busy.hold(target):
+            staged = stage(plan, target, reserve=self._reserve, stop=stop.is_set, progress=progress)
+        known: dict[str, Json] = {"size": staged.size}
+        return known if staged.seconds is None else known | {"seconds": staged.seconds}
 
 
 def _exists(path: Path) -> dict[str, Json]:

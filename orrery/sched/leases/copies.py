@@ -4,6 +4,8 @@ A cached image has users; without any it stays until room is needed, the one who
 past going first. An image for which the cache has no room is there for its lease only.
 """
 
+from collections.abc import Sequence
+
 from orrery.sched.leases.masks import hosts_in
 from orrery.sched.leases.repository import Image
 
@@ -60,6 +62,10 @@ class Copies:
         """What of that leases use."""
         return [image for image, copy in self._cache.get(host, {}).items() if copy.users]
 
+    def everywhere(self) -> dict[Image, int]:
+        """The hosts that have each image in their caches."""
+        return dict(self._where)
+
     # --- changes ----------------------------------------------------------------------------------
 
     def pin(self, lease: int, image: Image, hosts: int) -> None:
@@ -75,7 +81,7 @@ class Copies:
             if used is not None:
                 copy.used = max(copy.used, used)
 
-    def arrive(self, image: Image, mib: int, host: int, users: list[int], now: int) -> bool:
+    def arrive(self, image: Image, mib: int, host: int, users: Sequence[int], now: int) -> bool:
         """An image has come to a host; whether it is in the cache now, for all to use."""
         copy = self._cache.get(host, {}).get(image)
         if copy is None and self._make_room(host, mib):
@@ -121,6 +127,12 @@ class Copies:
             del self._where[image]
         self._fill(host, -copy.mib)
         self.version += 1
+
+    def forget(self, image: Image, host: int) -> None:
+        """A copy that nobody uses is removed."""
+        copy = self._cache.get(host, {}).get(image)
+        if copy is not None and not copy.users:
+            self._evict(host, image)
 
     def give(self, lease: int, mib: int, hosts: int) -> None:
         """These hosts have a copy for this lease only."""

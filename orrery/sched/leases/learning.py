@@ -13,6 +13,7 @@ from math import ceil, floor, sqrt
 from msgspec.structs import replace
 
 from orrery.core.model.host import Measured
+from orrery.sched.leases.durations import MIB_PER_MBIT
 from orrery.sched.leases.settings import Settings
 
 WEIGHT = 0.25
@@ -24,7 +25,7 @@ SUSPEND = "suspend"
 RESUME = "resume"
 """Seconds per MiB of memory."""
 TRANSFER = "transfer"
-"""Seconds per MiB of disk images."""
+"""Seconds per MiB of an image that is brought to a host ahead of time."""
 SHUTDOWN = "shutdown"
 """Seconds from the order to stop a VM until nothing of it is left."""
 
@@ -65,12 +66,14 @@ def learned(base: Settings, hosts: Iterable[Iterable[Measured]]) -> Settings:
     for host in hosts:
         for one in host:
             slowest[one.kind] = max(slowest.get(one.kind, 0.0), cautious(one))
+    sent = rate_of(slowest.get(TRANSFER), base.transfer.bandwidth_mbit * MIB_PER_MBIT)
     return replace(
         base,
         suspend_rate=rate_of(slowest.get(SUSPEND), base.suspend_rate),
         resume_rate=rate_of(slowest.get(RESUME), base.resume_rate),
         boot_s=seconds_of(slowest.get(BOOT), base.boot_s),
         shutdown_s=seconds_of(slowest.get(SHUTDOWN), base.shutdown_s),
+        transfer=replace(base.transfer, bandwidth_mbit=sent / MIB_PER_MBIT),
     )
 
 

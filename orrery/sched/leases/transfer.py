@@ -295,3 +295,71 @@ class Transfers:
             if NOBODY in transfer.shares:
                 transfer.shares[NOBODY] &= keep
         self.copies.lose(host)
+
+    # --- where transfers are carried out for real -------------------------------------------------
+
+    def under_way(self) -> list[Transfer]:
+        """What should be on its way now, in the order in which it began."""
+        return list(self._under_way.values())
+
+    def needed(self) -> dict[Image, int]:
+        """The hosts on which each image lies in a cache or for a lease, or to which it comes; a
+        copy anywhere else is of no use to anybody."""
+        found = self.copies.everywhere()
+        for stock in self._stocks.values():
+            own = self.copies.own(stock.booking.id)
+            if own:
+                found[stock.image] = found.get(stock.image, 0) | own
+        for channel in self.repository.channels:
+            for transfer in channel:
+                found[transfer.image] = found.get(transfer.image, 0) | transfer.hosts
+        return found
+
+    def fail(self, transfer: Transfer, there: int, now: int) -> list[Booking]:
+        """It came to the hosts `there` only: the leases that still miss something, which wait for
+        it no more."""
+        missing = {
+            lease: mask & ~there
+            for lease, mask in transfer.shares.items()
+            if lease != NOBODY and mask & ~there
+        }
+        for lease in transfer.shares:
+            transfer.shares[lease] &= there
+        self._arrive(transfer, now)
+        return [self._stocks[lease].booking for lease in missing]
+
+    # --- after a restart --------------------------------------------------------------------------
+
+    def found(self, image: Image, mib: int, host: int, used: int) -> None:
+        """A copy is in the cache of a host, if there is room for it beside those told before."""
+        self.copies.arrive(image, mib, host, (), used)
+
+    def goes_on(
+        self, image: Image, mib: int, planned: tuple[int, int], hosts: int, now: int
+    ) -> None:
+        """A transfer was under way and still is; who needs it is told by `book`."""
+        free = [i for i, channel in enumerate(self.repository.channels) if not channel]
+        if not free:
+            return
+        start, end = planned
+        self._last_id += 1
+        transfer = Transfer(self._last_id, image, mib, start, max(end, now + 1), free[0])
+        transfer.has_begun = True
+        transfer.shares[NOBODY] = hosts
+        self.repository.add(transfer)
+        self._under_way[transfer.id] = transfer
+
+    def uses(self, booking: Booking, hosts: int) -> None:
+        """Copies on these hosts are there for this lease: the disks of its VMs lie on them, or
+        will."""
+        if not hosts or self._routes.length(booking, 1) == 0:
+            return
+        stock = self._stocks.setdefault(booking.id, Stock(booking))
+        cached = hosts & self.copies.cached(stock.image)
+        self.copies.pin(booking.id, stock.image, cached & ~stock.pinned)
+        stock.pinned |= cached
+        self.copies.give(booking.id, booking.terms.image_mib, hosts & ~cached)
+
+    def forget(self, image: Image, host: int) -> None:
+        """The image was changed or removed: a copy that nobody uses is none any more."""
+        self.copies.forget(image, host)
