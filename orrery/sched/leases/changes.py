@@ -11,6 +11,7 @@ from orrery.sched.leases.deadline import plan_by_deadline
 from orrery.sched.leases.exact import reserve_exactly
 from orrery.sched.leases.ordering import first_goes_first, place_of
 from orrery.sched.leases.preempt import give_way, in_the_way
+from orrery.sched.leases.prolong import prolong
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import StepKind, Timeline
 
@@ -20,7 +21,8 @@ TOO_LITTLE = "so little of its time would be left that it has to be cancelled in
 def withdraw(line: Timeline, booking: Booking, status: LeaseStatus, now: int) -> None:
     """End a lease in any status: plans are given up, VMs that run are stopped."""
     line.queue.remove(booking)
-    for run in [run for run in booking.runs if run.stage is not Stage.OVER]:
+    ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
+    for run in ahead:
         if run.stage is Stage.PLANNED:
             line.drop(run)
         else:
@@ -29,6 +31,7 @@ def withdraw(line: Timeline, booking: Booking, status: LeaseStatus, now: int) ->
     line.preparation.release(booking, now)
     booking.become(status)
     booking.ended = now
+    prolong(line, (host for run in ahead for host in run.hosts), now)
     line.gain = True
     line.changed.add(booking.id)
 

@@ -228,3 +228,21 @@ def test_large_nodes_take_the_place_of_several_small_ones() -> None:
     assert len(suspended(world)) == 4
     world.run()
     world.audit_end()
+
+
+def test_who_was_to_give_way_goes_on_when_the_reservation_is_cancelled() -> None:
+    world = one_each(2)
+    world.submit(9, reservation(200, 2))
+    world.calendar.cancel(9, 50)
+    world.run()
+    assert runs_of(world[1]) == [(0, 1000)]
+    assert runs_of(world[2]) == [(10, 1010)]
+
+
+def test_who_gives_way_to_two_goes_on_until_the_second_when_the_first_is_cancelled() -> None:
+    world = one_each(1)
+    world.submit(8, reservation(200))
+    world.submit(9, reservation(400))
+    world.calendar.cancel(8, 50)
+    world.run()
+    assert runs_of(world[1]) == [(0, 390), (510, 1120)]
