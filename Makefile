@@ -6,7 +6,7 @@ BIN := .venv/bin
 FAST_TESTS := $(wildcard tests/core tests/sched tests/engine tests/store tests/api tests/cli)
 NOT_FAST := -m "not real and not browser and not slow"
 
-.PHONY: help setup setup-dev setup-test demo check test test-traces paper soak bench lint format clean
+.PHONY: help setup setup-dev setup-test demo demo-leases check test test-traces paper soak bench lint format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ setup-test:
 
 demo: setup ## the life of a guest on this machine; KEEP=1 leaves it running
 	@tools/demo $(if $(KEEP),--keep)
+
+demo-leases: setup ## promised capacity, by suspending real guests; KEEP=1 leaves it running
+	@tools/demo-leases $(if $(KEEP),--keep)
 
 lint: setup-dev ## format, style, types and import rules
 	$(BIN)/ruff format --check .

@@ -46,9 +46,9 @@ def perform(demo: Demo, steps: Sequence[Step]) -> None:
 def show_timings(demo: Demo) -> None:
     SCREEN.say("")
     for title, seconds in demo.timings:
-        SCREEN.say(f"  {title:<46}{seconds:>7.1f} s")
+        SCREEN.say(f"  {title:<54}{seconds:>7.1f} s")
     total = sum(seconds for _, seconds in demo.timings)
-    SCREEN.say(SCREEN.paint(f"  {'Total':<46}{total:>7.1f} s", "1"))
+    SCREEN.say(SCREEN.paint(f"  {'Total':<54}{total:>7.1f} s", "1"))
 
 
 def show_failure(demo: Demo, failure: StepFailed) -> None:

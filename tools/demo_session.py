@@ -140,7 +140,7 @@ def run(
 def orrery(*words: str, timeout_s: float = 300.0, quiet: bool = False) -> str:
     """Run our own command line, shown as a user would type it; its output."""
     if not quiet:
-        SCREEN.detail("$ " + shlex.join(["orrery", *words]))
+        SCREEN.detail("$ " + shlex.join(as_typed(words)))
     done = run([sys.executable, "-m", "orrery", *words], timeout_s)
     if done.returncode != 0:
         raise StepFailed(
@@ -151,6 +151,11 @@ def orrery(*words: str, timeout_s: float = 300.0, quiet: bool = False) -> str:
     if not quiet:
         SCREEN.detail(done.stderr)
     return done.stdout
+
+
+def as_typed(words: Sequence[str]) -> list[str]:
+    """Leases have a program of their own, as OpenNebula's nouns have."""
+    return ["onelease", *words[1:]] if words[0] == "lease" else ["orrery", *words]
 
 
 def object_of(*words: str) -> Any:
