@@ -4,19 +4,22 @@ Asks what the engine will ask and names each promise that is not kept.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from orrery.core.messages import Done, Failed, Outcome, Unknown
 from orrery.core.status import DomainState
 from orrery.drivers import wire
 from orrery.drivers.channel import Channel
-from orrery.ports.driver import Domain, DomainRef, Inventory
+from orrery.ports.driver import Domain, DomainRef, ImagePlan, Inventory, StagePlan
 
 ANSWER_S = 10.0
 START_S = 120.0
@@ -170,6 +173,34 @@ async def _keeps_deadlines(channel: Channel) -> None:
         )
 
 
+async def _stages_images(channel: Channel) -> None:
+    """An empty image is made where the driver runs; nothing of it is left."""
+    home = f"{tempfile.gettempdir()}/orrery-check-{os.getpid()}"
+    source, target = f"{home}/image", f"{home}/cache/copy"
+    made = ImagePlan(origin=None, target=source, format="raw", size_mib=1, checksum=None)
+    plan = StagePlan(source=source, target=target, size_mib=1)
+    absent = replace(plan, source=f"{home}/absent")
+    try:
+        await _stored(channel, "register", "an empty image is made", plan=made)
+        outcome = await _storage(channel, "stage", plan=absent)
+        if not isinstance(outcome, Failed):
+            raise Broken(f"stage: of a source that is not there it must fail, got {outcome}")
+        await _copied(channel, target, there=False)
+        await _stored(channel, "stage", "the image is copied", plan=plan)
+        await _copied(channel, target, there=True)
+        await _stored(channel, "stage", "a repeated stage is done", plan=plan)
+        await _stored(channel, "discard", "the copy is removed", path=target)
+        await _copied(channel, target, there=False)
+    finally:
+        await _storage(channel, "remove", directory=home)
+
+
+async def _copied(channel: Channel, path: str, *, there: bool) -> None:
+    outcome = await _storage(channel, "exists", path=path)
+    if not isinstance(outcome, Done) or outcome.result.get("exists") is not there:
+        raise Broken(f"exists: of the copy it must say {there}, got {outcome}")
+
+
 def _ends_with_its_input(argv: list[str]) -> str | None:
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -186,12 +217,15 @@ def _ends_with_its_input(argv: list[str]) -> str | None:
 
 CREATE = ("hypervisor.create", "hypervisor.destroy", "hypervisor.state")
 
+STAGE = tuple(f"storage.{name}" for name in ("stage", "register", "exists", "discard", "remove"))
+
 CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Channel], Awaitable[None]]], ...] = (
     ("refuses unknown methods", (), _refuses_unknown_methods),
     ("survives garbage", (), _survives_garbage),
     ("refuses wrong arguments", ("hypervisor.state",), _refuses_wrong_arguments),
     ("takes inventory", ("hypervisor.inventory",), _takes_inventory),
     ("creates and destroys, twice each", CREATE, _creates_and_destroys),
+    ("stages images, twice each", STAGE, _stages_images),
     ("keeps deadlines", (*CREATE, "hypervisor.shutdown"), _keeps_deadlines),
 )
 """Name, methods without which it is not asked, promise."""
@@ -209,11 +243,27 @@ async def _ask(channel: Channel, named: wire.Method, arguments: dict[str, Any]) 
 
 
 async def _hypervisor(channel: Channel, name: str, deadline_s: float, **arguments: Any) -> Outcome:
+    return await _call(channel, f"hypervisor.{name}", deadline_s, arguments)
+
+
+async def _storage(channel: Channel, name: str, **arguments: Any) -> Outcome:
+    return await _call(channel, f"storage.{name}", START_S, arguments)
+
+
+async def _call(
+    channel: Channel, method: str, deadline_s: float, arguments: dict[str, Any]
+) -> Outcome:
     try:
         async with asyncio.timeout(deadline_s):
-            return await channel.ask(wire.METHODS[f"hypervisor.{name}"], arguments, deadline_s)
+            return await channel.ask(wire.METHODS[method], arguments, deadline_s)
     except TimeoutError:
         return Unknown(f"no answer within {deadline_s:.0f} s")
+
+
+async def _stored(channel: Channel, name: str, promise: str, **arguments: Any) -> None:
+    outcome = await _storage(channel, name, **arguments)
+    if not isinstance(outcome, Done):
+        raise Broken(f"{name}: {promise}, got {outcome}")
 
 
 async def _expect(channel: Channel, name: str, promise: str, **arguments: Any) -> None:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections import defaultdict
 
+from orrery.core import staging
 from orrery.core.messages import Done, Outcome
 from orrery.core.model.host import Host
 from orrery.core.model.kinds import Kind
@@ -36,6 +37,10 @@ MOVING = (
 
 OURS = re.compile("0|[1-9][0-9]*")
 """Names of directories of VMs: their ids, as we write them."""
+
+
+COPY = re.compile(r"(0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)")
+"""Names of copies in caches: the image and its generation."""
 
 
 class Reconciler:
@@ -178,15 +183,44 @@ class Reconciler:
             return
         storage = self._fleet.drivers(host).storage
         listed = await storage.listing(datastore.base_path)
-        names = listed.result.get("names") if isinstance(listed, Done) else None
-        for name in names if isinstance(names, list) else ():
-            if not isinstance(name, str) or not OURS.fullmatch(name) or self._keeps(int(name)):
+        names = names_in(listed)
+        for name in names:
+            if not OURS.fullmatch(name) or self._keeps(int(name)):
                 continue
             log.warning("host %s: %s belongs to no VM: removing it", host.name, name)
             outcome = await storage.remove(f"{datastore.base_path}/{name}")
             self.removed += isinstance(outcome, Done)
+        vms = [int(name) for name in names if OURS.fullmatch(name)]
+        if staging.CACHE in names and all(vm_id in self._view.vms for vm_id in vms):
+            await self._remove_copies(host, f"{datastore.base_path}/{staging.CACHE}")
+
+    async def _remove_copies(self, host: Host, directory: str) -> None:
+        """Copies of images that nobody here knows. Where there are VMs that nobody knows either,
+        nothing is removed: their disks may lie on them."""
+        storage = self._fleet.drivers(host).storage
+        for name in names_in(await storage.listing(directory)):
+            found = COPY.fullmatch(name)
+            path = f"{directory}/{name}"
+            if found is None or self._keeps_copy(host, path, int(found[1])):
+                continue
+            log.warning("host %s: no lease knows of %s: removing it", host.name, path)
+            outcome = await storage.discard(path)
+            self.removed += isinstance(outcome, Done)
+
+    def _keeps_copy(self, host: Host, path: str, image_id: int) -> bool:
+        copies = self._view.staged_images.values()
+        if any(copy.host_id == host.id and copy.path == path for copy in copies):
+            return True
+        users = (self._view.vms[vm_id] for vm_id in self._view.image_users(image_id))
+        return any(vm.host_id == host.id for vm in users)
 
     def _keeps(self, vm_id: int) -> bool:
         """A directory is kept while its VM is on a host, and when nobody here knows its VM."""
         vm = self._view.vms.get(vm_id)
         return vm is None or vm.host_id is not None
+
+
+def names_in(listed: Outcome) -> list[str]:
+    """What a driver lists is not ours to trust."""
+    names = listed.result.get("names") if isinstance(listed, Done) else None
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
