@@ -47,7 +47,9 @@ TERMS: tuple[Callable[[Decorated], Decorated], ...] = (
     click.option("--cpu", type=float, metavar="N", help="CPUs of each node, 0.5 is half of one."),
     click.option("--memory", metavar="SIZE", help="Memory of each node: 512, 512M or 1.5G."),
     click.option("--disk", metavar="SIZE", help="Disk space to plan for each node."),
-    click.option("--image", metavar="IMAGE", help="Disk image of each node, by id or name."),
+    click.option(
+        "--image", metavar="IMAGE", help="Disk image of each node: id, name or owner[name]."
+    ),
     click.option("--template", metavar="ID|NAME", help="Stored VM template of each node."),
     click.option(
         "--network", "--nic", multiple=True, metavar="NET[:K=V]", help="Network, by id or name."

@@ -28,6 +28,8 @@ STARTS = "starts"
 
 FIELDS = TERM_FIELDS | {STARTS}
 
+OWNED = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
+
 EPOCH = re.compile(r"[0-9]{9,11}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -52,22 +54,27 @@ def request_of(engine: Engine, actor: Actor, written: Written) -> Request:
         NotFound, NotAuthorized: of the stored template.
     """
     own = parse_template(written.template)
-    whole = own
-    if written.template_id is not None:
-        stored = pick(engine.view.templates, Kind.TEMPLATE, written.template_id)
-        require(actor, Right.USE, stored)
-        whole = merge(stored.template, own)
-    fields = Fields({**sizes(whole), **written.values}, "", FIELDS)
+    stored = stored_template(engine, actor, written.template_id)
+    fields = Fields({**sizes(merge(stored, own)), **written.values}, "", FIELDS)
     terms = read_terms(fields, moment_in(engine, written))
-    disk = () if terms.image is None or whole.has("DISK") else image_disk(terms.image)
+    if terms.image is not None and not own.has("DISK"):
+        own = own.appended("DISK", image_disk(terms.image))
     return Request(
-        terms=with_image(engine, terms, whole),
-        template=write(own if not disk else own.appended("DISK", disk)),
+        terms=with_image(engine, terms, merge(stored, own)),
+        template=write(own),
         template_id=written.template_id,
         name=written.name,
         hold_offer=written.hold_offer,
         repeat=repeat_of(fields, engine, written),
     )
+
+
+def stored_template(engine: Engine, actor: Actor, template_id: int | None) -> Template:
+    if template_id is None:
+        return Template()
+    stored = pick(engine.view.templates, Kind.TEMPLATE, template_id)
+    require(actor, Right.USE, stored)
+    return stored.template
 
 
 def moment_in(engine: Engine, written: Written) -> When:
@@ -101,13 +108,19 @@ def cpu_number(text: str) -> float:
 
 
 def image_disk(image: str) -> Pairs:
-    return (("IMAGE_ID" if image.isdigit() else "IMAGE", image),)
+    """By id, by name, or `owner[name]`."""
+    if image.isascii() and image.isdigit():
+        return (("IMAGE_ID", image),)
+    owned = OWNED.fullmatch(image)
+    if owned is None:
+        return (("IMAGE", image),)
+    return (("IMAGE", owned[2]), ("IMAGE_UNAME", owned[1]))
 
 
 def with_image(engine: Engine, terms: Terms, template: Template) -> Terms:
     """The image of the first disk is what has to be on the hosts before the VMs can start."""
     disk = template.vector("DISK") or {}
-    asked = terms.image or disk.get("IMAGE_ID") or disk.get("IMAGE")
+    asked = disk.get("IMAGE_ID") or disk.get("IMAGE")
     if asked is None:
         return terms
     image = image_named(engine, asked)

@@ -159,7 +159,7 @@ function showTimes() {
 async function fillChoices() {
   const [templates, images] = await Promise.all([read("/templates"), read("/images")]);
   choices("lease-template", templates.map((one) => [one.id, one.name]));
-  choices("lease-image", images.map((one) => [one.name, one.name]));
+  choices("lease-image", images.map((one) => [one.id, one.name]));
 }
 
 function choices(id, found) {

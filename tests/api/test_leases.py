@@ -98,6 +98,39 @@ def test_a_stored_template_gives_sizes_and_image(tmp_path: Path) -> None:
     in_lease_web(tmp_path, story)
 
 
+def test_an_image_takes_the_place_of_the_stored_templates(tmp_path: Path) -> None:
+    async def story(web: LeaseWeb) -> None:
+        stored = 'NAME="small" CPU="0.5" MEMORY="256" DISK=[TYPE="fs", SIZE="10"]'
+        template_id = await web.ok("template.allocate", stored)
+        asked = {"duration": "1h", "template_id": template_id, "image": "os"}
+        made = await web.post("/leases", asked, 201)
+        lease = web.cloud.lease(made["id"])
+        assert lease.template.vectors("DISK") == ({"IMAGE": "os"},)
+        assert lease.terms.image == "os"
+
+    in_lease_web(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("image", "disk"),
+    [
+        ("os", {"IMAGE": "os"}),
+        ("0", {"IMAGE_ID": "0"}),
+        ("oneadmin[os]", {"IMAGE": "os", "IMAGE_UNAME": "oneadmin"}),
+    ],
+)
+def test_an_image_becomes_the_disk_of_each_node(
+    tmp_path: Path, image: str, disk: dict[str, str]
+) -> None:
+    async def story(web: LeaseWeb) -> None:
+        made = await web.post("/leases", body(image=image), 201)
+        lease = web.cloud.lease(made["id"])
+        assert lease.template.vectors("DISK") == (disk,)
+        assert (lease.terms.image, lease.terms.image_mib) == ("os", 100)
+
+    in_lease_web(tmp_path, story)
+
+
 def test_when_asks_without_leaving_a_trace(tmp_path: Path) -> None:
     async def story(web: LeaseWeb) -> None:
         verdict = await web.xml("lease.when", text('NODES="2", START="+1h", DURATION="1h"'))
