@@ -56,8 +56,8 @@ class Power:
         self._from = self._until = now
         """All of them are held in [from, until)."""
         self._waking: dict[int, tuple[int, int]] = {}
-        """Until when, and since when they are held: (until, from)."""
-        self._empty: dict[int, int] = {}
+        """Each is held in [from, until) by itself."""
+        self._empty = dict.fromkeys(range(len(hosts)), now)
         """Hosts that are on and empty, and since when."""
         self._off_s = 0
         self._at = now - 1
@@ -88,7 +88,7 @@ class Power:
     def next_time(self, *, naps: bool) -> int | None:
         """When `pass_to` has something to do again; `naps`: hosts are to be powered down then too
         (in a simulation that may be noticed later)."""
-        times = [until for until, _ in self._waking.values()]
+        times = [until for _, until in self._waking.values()]
         times += [
             start - self._wake_s
             for host in self._off
@@ -103,7 +103,7 @@ class Power:
 
     def pass_to(self, now: int, *, again: bool = False) -> bool:
         """What is due by now; whether hosts have come up. `again`: plans may have changed since it
-        was asked at the same time."""
+        was asked at the same time, and what is not used by now is not needed now."""
         if now == self._at and not again:
             return False
         self._at = now
@@ -113,7 +113,7 @@ class Power:
             self._empty[host] = self._waking.pop(host)[1]
         self._hold(now)
         self._look(now)
-        self._power_down(now)
+        self._power_down(now, now if again else now - 1)
         return bool(up)
 
     def _wake_for_plans(self, now: int) -> None:
@@ -122,7 +122,7 @@ class Power:
             start = self._next_start(host, self._until)
             if start is not None and start - self._wake_s <= now:
                 due[host] = start
-        for host, start in due.items():
+        for host, start in sorted(due.items()):
             begins = max(start - self._wake_s, self._off[host])
             self._wake(host, begins, start)
         if due:
@@ -154,13 +154,13 @@ class Power:
 
     # --- down and up ------------------------------------------------------------------------------
 
-    def _power_down(self, now: int) -> None:
-        """Hosts that were empty for long enough and are not needed soon: the dearest first, of
-        equals the last."""
+    def _power_down(self, now: int, last: int) -> None:
+        """Hosts that were empty for long enough by `last` and are not needed soon: the dearest
+        first, of equals the last."""
         due = sorted(
             (since + self._after, -self._hosts[host].cost, -host)
             for host, since in self._empty.items()
-            if since + self._after <= now
+            if since + self._after <= last
         )
         before = len(self._off)
         for at, _, number in due:
