@@ -91,6 +91,7 @@ class World:
         self._size = host_size or (lambda name: Capacity(1600, 64 * GIB, 1000 * GIB))
         self.hosts: dict[str, SimHost] = {}
         self.image_files: dict[str, int] = {}
+        self.capabilities: tuple[str, ...] = ("suspend", "reboot", "live-migrate", "stage")
         self.transfer_mib_s = transfer_mib_s
         """How fast images come to hosts."""
         self.stagings: list[str] = []
@@ -175,7 +176,7 @@ class SimHypervisor:
                 "HOSTNAME": host.name,
                 "CPUSPEED": "3000",
             },
-            capabilities=["suspend", "reboot", "live-migrate", "stage"],
+            capabilities=[*self._world.capabilities],
             domains=[self._facts(d) for d in host.domains.values()],
             values={
                 "USED_CPU": float(used_cpu) * 0.6,

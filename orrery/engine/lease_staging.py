@@ -43,6 +43,8 @@ class Staging:
         """Hosts that are lost: whatever is in their caches is not counted on."""
         self._failures: dict[tuple[int, int], int] = {}
         """(image, host): transfers in a row that failed."""
+        self._ordered: set[tuple[int, int]] = set()
+        """(transfer, host): copies that were ordered for a transfer that is under way."""
         self._arrived: list[StagedImage] = []
         """Copies that were made and not learned from yet."""
 
@@ -78,12 +80,21 @@ class Staging:
                 if not self._is_there(image, host):
                     missing |= 1 << index
                     copy = self._copy(image, host)
-                    failed = copy if has_failed(copy, transfer) else failed
+                    failed = copy if self._has_failed(copy, transfer) else failed
             if failed is not None:
                 self._fail(calendar, transfer, transfer.hosts & ~missing, failed, now)
             elif not missing:
                 calendar.transferred(transfer.id, now)
-        return preparation is not None and len(preparation.under_way()) < len(before)
+        after = [] if preparation is None else preparation.under_way()
+        ids = {transfer.id for transfer in after}
+        self._ordered = {entry for entry in self._ordered if entry[0] in ids}
+        return len(after) < len(before)
+
+    def _has_failed(self, copy: StagedImage | None, transfer: Transfer) -> bool:
+        """Whether it failed for this transfer, not for one before it."""
+        if copy is None or copy.status is not S.FAILED:
+            return False
+        return (transfer.id, copy.host_id) in self._ordered
 
     def _is_there(self, image: Image | None, host: Host | None) -> bool:
         """Whether nothing is to be done: it is there, or cannot be brought there by anybody."""
@@ -142,6 +153,7 @@ class Staging:
             copy = self._copy(image, host)
             if copy is None or copy.status is not S.COMING:
                 assert image is not None and host is not None  # else there were nothing to do
+                self._ordered.add((transfer.id, host.id))
                 lease = next((i for i in transfer.shares if i in self._view.leases), None)
                 yield StageImage(
                     cause=CAUSE if lease is None else f"lease-{lease}",
@@ -335,11 +347,6 @@ def transfers_of(calendar: Calendar) -> Transfers | None:
     """None where images are nobody's concern."""
     preparation = calendar.line.preparation
     return preparation if isinstance(preparation, Transfers) else None
-
-
-def has_failed(copy: StagedImage | None, transfer: Transfer) -> bool:
-    """Whether it failed for this transfer, not for one before it."""
-    return copy is not None and copy.status is S.FAILED and copy.began >= transfer.start
 
 
 def hosts_of(booking: Booking) -> tuple[int, ...]:
