@@ -285,7 +285,13 @@ def list_leases(
 
 @click.command("wait")
 @click.argument("targets", nargs=-1, required=True, metavar="ID|NAME...")
-@click.option("--for", "state", default="active", metavar="STATE", help="State to wait for.")
+@click.option(
+    "--for",
+    "state",
+    default="active",
+    metavar="STATE",
+    help="State to wait for; one that is left within a second may be missed.",
+)
 @click.option("--timeout", type=float, metavar="S", help="Seconds to wait at most.")
 @connected
 def wait_for(client: Client, targets: tuple[str, ...], state: str, timeout: float | None) -> int:
