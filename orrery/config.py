@@ -14,9 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from orrery import plugins
 from orrery.core.errors import InvalidInput
-from orrery.sched.leases.policies.order import ORDERS
-from orrery.sched.leases.policies.preemption import PREEMPTION
 
 Value = str | int | float | bool
 
@@ -49,6 +48,18 @@ def one_of(*allowed: str) -> Callable[[Value], None]:
     def check(value: Value) -> None:
         if value not in allowed:
             raise ValueError(f"use one of {', '.join(allowed)}")
+
+    return check
+
+
+def policy(kind: str) -> Callable[[Value], None]:
+    """The name of a policy, one that a site adds among them."""
+
+    def check(value: Value) -> None:
+        try:
+            plugins.make_known(kind, str(value), kind)
+        except InvalidInput as error:
+            raise ValueError(error.remedy) from None
 
     return check
 
@@ -183,10 +194,35 @@ SETTINGS: tuple[Setting, ...] = (
         "lease_preemption",
         "ar-preempts-be",
         "Who gives way to whom",
-        one_of(*sorted(PREEMPTION)),
+        policy("preemption"),
     ),
-    Setting("lease_order", "fcfs", "Order of the queue", one_of(*sorted(ORDERS))),
-    Setting("lease_backfill_order", "shortest", "Order of backfilling", one_of(*sorted(ORDERS))),
+    Setting("lease_admission", "accept-all", "Whose requests are let in", policy("admission")),
+    Setting(
+        "lease_least_notice",
+        0,
+        "Seconds before its start that a reservation has to be asked for (admission `limits`)",
+        natural,
+    ),
+    Setting(
+        "lease_reserved_share",
+        1.0,
+        "Share of CPU and memory that reservations may hold (admission `limits`)",
+        not_negative,
+    ),
+    Setting(
+        "lease_host_selection",
+        "longest",
+        "Which of the hosts that would do are taken",
+        policy("host-selection"),
+    ),
+    Setting("lease_order", "fcfs", "Order of the queue", policy("order")),
+    Setting("lease_backfill_order", "auto", "Order of backfilling", policy("order")),
+    Setting(
+        "lease_half_life",
+        604_800,
+        "Seconds after which use counts half in the order `fair-share`",
+        positive,
+    ),
     Setting(
         "lease_max_suspensions",
         0,

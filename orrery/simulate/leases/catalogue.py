@@ -1,15 +1,15 @@
 """The policies that there are, from the scheduler's registry, and those of users by their place.
 
-What each does is its docstring. A user's own is named by its dotted path (`package.module:name`).
+What each does is its docstring. A user's own is named by its dotted path (`package.module:name`)
+or by its entry point.
 """
 
 import inspect
 from collections.abc import Iterator
-from importlib import import_module
 
 from msgspec import Struct
 
-from orrery.core.errors import InvalidInput
+from orrery import plugins
 from orrery.sched.leases.policies import registry
 
 SETTING_OF = {setting.replace("_", "-"): kind for setting, kind in registry.KIND_OF.items()}
@@ -27,7 +27,8 @@ class Policy(Struct, frozen=True):
 
 
 def all_policies() -> Iterator[Policy]:
-    """By kind, in the order of the registry."""
+    """By kind, in the order of the registry, with all that are installed."""
+    plugins.make_all_known()
     for kind in registry.KINDS:
         settings = tuple(setting for setting, of in SETTING_OF.items() if of == kind)
         for name in registry.names(kind):
@@ -36,20 +37,9 @@ def all_policies() -> Iterator[Policy]:
 
 
 def check_policy(setting: str, name: str) -> None:
-    """Refuse a name that no policy has; one of a user is loaded and registered under its path.
+    """Refuse a name that no policy has; one of a user is loaded and registered.
 
     Raises:
         InvalidInput: with those that there are.
     """
-    kind = SETTING_OF[setting]
-    if ":" in name and name not in registry.names(kind):
-        module, _, attribute = name.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise InvalidInput(setting, name, f"cannot be loaded: {error}") from error
-        registry.register(kind, name, found)
-    if name not in registry.names(kind):
-        known = ", ".join(registry.names(kind))
-        remedy = f"is no policy of the kind {kind}: use {known}, or package.module:name"
-        raise InvalidInput(setting, name, remedy)
+    plugins.make_known(SETTING_OF[setting], name, setting)
