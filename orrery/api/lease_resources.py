@@ -95,6 +95,8 @@ class LeaseDetail(LeaseOut, frozen=True, kw_only=True):
     asked: TermsOut | None
     """What was asked for, where the terms are those of an offer."""
     runs: tuple[RunOut, ...]
+    transfers: tuple[OperationOut, ...]
+    """How its image came to its hosts ahead of its start."""
     template: Attributes
     user_template: Attributes
     template_id: int | None
@@ -195,6 +197,7 @@ def lease_detail(lease: Lease, view: View) -> LeaseDetail:
         **summary(lease, view),
         asked=None if lease.asked is None else terms_out(lease.asked),
         runs=tuple(run_out(run, view) for run in lease.runs),
+        transfers=tuple(map(operation_out, lease.transfers)),
         template=attributes(lease.template),
         user_template=attributes(lease.user_template),
         template_id=lease.template_id,

@@ -1,6 +1,6 @@
 """How a lease looks: columns, sheet, and the answer to a request. Calls nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element
 
 from orrery.cli import pools, tree
@@ -17,6 +17,9 @@ from orrery.cli.sheet import (
     text_of,
 )
 from orrery.cli.table import Column
+
+Piece = tuple[float, str, int, Element]
+"""(planned start, what, nodes, its times)"""
 
 
 def state_of(lease: Element) -> str:
@@ -117,18 +120,29 @@ def terms(lease: Element) -> list[str]:
 
 def runs(lease: Element) -> list[str]:
     """Planned against actual, for each operation and each stretch of running."""
-    found = [line for run in lease.findall("RUNS/RUN") for line in run_lines(run)]
+    found = list(piece_lines(operations(lease.findall("TRANSFERS/OPERATION"))))
+    found += [line for run in lease.findall("RUNS/RUN") for line in run_lines(run)]
     title = f"{'WHAT':<10} {'NODES':>5}  {'PLANNED':<45} ACTUAL"
     return ["", heading("PLAN"), title, *found] if found else []
 
 
 def run_lines(run: Element) -> Iterator[str]:
-    hosts = tree.ids(run, "HOSTS")
-    pieces = [
+    yield from piece_lines(
+        [
+            *operations(run.findall("OPERATION")),
+            (tree.number(run, "VM_START"), "run", len(tree.ids(run, "HOSTS")), run),
+        ]
+    )
+
+
+def operations(found: Iterable[Element]) -> list[Piece]:
+    return [
         (tree.number(one, "START"), tree.value(one, "KIND"), len(tree.ids(one, "NODE_IDS")), one)
-        for one in run.findall("OPERATION")
+        for one in found
     ]
-    pieces.append((tree.number(run, "VM_START"), "run", len(hosts), run))
+
+
+def piece_lines(pieces: Iterable[Piece]) -> Iterator[str]:
     for start, what, nodes, piece in sorted(pieces, key=lambda one: one[:3]):
         end = tree.number(piece, "VM_END" if what == "run" else "END")
         planned = stretch(start, end)

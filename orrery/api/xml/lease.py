@@ -36,8 +36,14 @@ def lease(obj: Lease, names: OwnerNames) -> tuple[str]:
         f"{number('SERIES_ID', obj.series)}<OFFER_EXPIRES>{seconds(obj.expires)}</OFFER_EXPIRES>"
         f"{free('REASON', obj.refusal or obj.reason or '')}{terms('TERMS', obj.terms)}"
         f"{'' if obj.asked is None else terms('ASKED', obj.asked)}{ids('VMS', obj.vms)}"
-        f"{wrapped('RUNS', ''.join(map(run, obj.runs)))}{templates(obj)}</LEASE>",
+        f"{wrapped('RUNS', ''.join(map(run, obj.runs)))}"
+        f"{transfers(obj)}{templates(obj)}</LEASE>",
     )
+
+
+def transfers(obj: Lease) -> str:
+    """Where images are brought to hosts ahead of leases."""
+    return wrapped("TRANSFERS", "".join(map(operation, obj.transfers))) if obj.transfers else ""
 
 
 def templates(obj: Lease) -> str:
