@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
+from orrery.sched.leases import moving
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.deadline import would_run
@@ -53,6 +54,8 @@ def _exactly(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | st
     assert booking.start is not None
     opening = find_exactly(line, booking, booking.start, now)
     if isinstance(opening, str):
+        if moving.could_reserve(line, booking, now):
+            return booking.start, booking.start + booking.remaining
         return opening
     set_price(line, booking, opening.giving_way)
     return booking.start, booking.start + booking.remaining

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
-from orrery.sched.leases import actual, asking, changes, losses
+from orrery.sched.leases import actual, asking, changes, losses, moving
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle, wake_for_queue
@@ -70,7 +70,8 @@ class Calendar:
         asked = terms if reason is None else asking.NOTHING
         booking = Booking(lease_id, asked, groups, now if submitted is None else submitted, user)
         booking.user_rate = rate
-        place_of(line, booking)
+        if reason is None:
+            place_of(line, booking)
         line.bookings[lease_id] = booking
         booking.become(LeaseStatus.PENDING)
         line.changed.add(lease_id)
@@ -110,6 +111,12 @@ class Calendar:
     def _reservation(self, booking: Booking, now: int) -> str | None:
         assert booking.start is not None
         reason = reserve_exactly(self.line, booking, booking.start, now)
+        if (
+            reason is not None
+            and not is_too_dear(booking)
+            and moving.reserve(self.line, booking, now)
+        ):
+            reason = None
         self._dirty = self._dirty or reason is None
         return reason
 

@@ -52,7 +52,7 @@ def would_run(line: Timeline, booking: Booking, now: int) -> tuple[int, int] | s
     if opening is not None:
         start = opening.at + booting_s(line, booking)
         return start, start + booking.remaining
-    before = [(other, list(other.runs)) for other in _movable(line)]
+    before = [(other, list(other.runs)) for other in movable(line)]
     if _by_moving_others(line, booking, earliest, now):
         return _undone(line, [booking, *(other for other, _ in before)], before)
     return TOO_LATE
@@ -64,7 +64,7 @@ def _undone(
     """Take back a plan that was made to see what it would be."""
     runs = planned[0].runs
     found = runs[0].vm_start, runs[-1].vm_end
-    _put_back(line, planned, before)
+    put_back(line, planned, before)
     return found
 
 
@@ -187,7 +187,7 @@ def _opening(line: Timeline, booking: Booking, earliest: int, now: int) -> Openi
 def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
     """Take out the deadline leases that have not begun; place all again, the tightest first."""
     del earliest
-    others = _movable(line)
+    others = movable(line)
     if not others or line.preparation.managed:
         return False
     before = [(other, list(other.runs)) for other in others]
@@ -196,14 +196,19 @@ def _by_moving_others(line: Timeline, booking: Booking, earliest: int, now: int)
             line.drop(run)
     everyone = sorted([booking, *others], key=lambda b: (slack(b, now), b.submitted, b.id))
     for each in everyone:
-        begin = earliest_start(line, each, now)
-        if not (_in_one_run(line, each, begin, now) or _in_several_runs(line, each, begin, now)):
-            _put_back(line, everyone, before)
+        if not place_in_time(line, each, now):
+            put_back(line, everyone, before)
             return False
     return True
 
 
-def _movable(line: Timeline) -> list[Booking]:
+def place_in_time(line: Timeline, booking: Booking, now: int) -> bool:
+    """Plan its runs where enough is free."""
+    begin = earliest_start(line, booking, now)
+    return _in_one_run(line, booking, begin, now) or _in_several_runs(line, booking, begin, now)
+
+
+def movable(line: Timeline) -> list[Booking]:
     """Deadline leases that have not begun."""
     return [
         booking
@@ -213,9 +218,10 @@ def _movable(line: Timeline) -> list[Booking]:
     ]
 
 
-def _put_back(
+def put_back(
     line: Timeline, planned: list[Booking], before: list[tuple[Booking, list[RunPlan]]]
 ) -> None:
+    """Take back what was planned, and plan what was before."""
     for each in planned:
         for run in reversed([run for run in each.runs if run.stage is Stage.PLANNED]):
             line.drop(run)

@@ -186,6 +186,14 @@ class Room:
         for run in reversed(self.taken):
             self.give_back(run)
 
+    def commit(self) -> list[RunPlan]:
+        """They really give way: what they hold is what the trial left them; the caller tells them
+        so (`give_way`)."""
+        for run in self._taken:
+            run.end = self._start if run.start < self._start else run.start
+        taken, self._taken = self._taken, []
+        return taken
+
     def nodes(self, view: ShapeView) -> int:
         """How many nodes of a shape are free for the whole time."""
         return self._line.table.throughout(view, self._start, self._end).bit_count()
