@@ -90,13 +90,13 @@ def may_start(line: Timeline, booking: Booking, now: int) -> bool:
         return False
     if line.preparation.managed:
         return _may_start_prepared(line, key, booking, now)
-    room = _room(line, key, now + line.settings.lead_s)
+    room = _room(line, key, line.earliest(booking, now))
     return room is not None and room >= booking.need
 
 
 def _may_start_prepared(line: Timeline, key: Key, booking: Booking, now: int) -> bool:
     """The same at the times at which its image can be on hosts."""
-    for at, hosts in line.preparation.ready(booking, now + line.settings.lead_s):
+    for at, hosts in line.preparation.ready(booking, line.earliest(booking, now)):
         room = _room(line, key, at, hosts)
         if room is not None and room >= booking.need:
             return True
@@ -157,7 +157,7 @@ def _free_now(line: Timeline, now: int) -> dict[int, int]:
     at = now + line.settings.lead_s
     return {
         shape: line.table.free_nodes(line.table.view(shape), at)
-        if shape and not line.preparation.managed
+        if shape and not line.preparation.managed and not line.waits_to_resume
         else FOREVER
         for shape in {key[0] for key in line.queue.buckets}
     }
@@ -169,9 +169,9 @@ def _next_fitting(
     """The next lease of a bucket for which what is free lasts long enough; how many were looked
     at."""
     waiting = bucket.backfill
-    if line.preparation.managed:
+    if line.preparation.managed or line.waits_to_resume:
         for index in range(position, len(waiting)):
-            if _may_start_prepared(line, key, waiting[index][1], now):
+            if may_start(line, waiting[index][1], now):
                 return index, index - position + 1
         return None, len(waiting) - position + 1
     room = _room(line, key, now + line.settings.lead_s)

@@ -64,3 +64,10 @@ def migration_s(
     if not traffic:
         return 0
     return ceil(max(traffic.values()) / (settings.migration_mbit * MIB_PER_MBIT))
+
+
+def summed_migration_s(settings: Settings, memory: Sequence[int]) -> int:
+    """Seconds to move the memory of all VMs one after another."""
+    if settings.migration is Migration.NO:
+        return 0
+    return sum(ceil(size / (settings.migration_mbit * MIB_PER_MBIT)) for size in memory)

@@ -37,6 +37,15 @@ class Migration(Enum):
     NO_TRANSFER = "yes-notransfer"
 
 
+class Estimates(Enum):
+    """What suspending, moving and resuming a lease is taken to cost before its hosts are chosen."""
+
+    PLACED = "placed"
+    """What it costs on the hosts that are looked at."""
+    SUMMED = "summed"
+    """Haizea's: the sum over its VMs, as if all were moved and handled one after another."""
+
+
 class Preparation(Enum):
     """Whether disk images have to be brought to the hosts."""
 
@@ -75,8 +84,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     threshold_factor: float = 1.0
     """A run must last (1 + factor) times what its suspension (and resumption) costs."""
     fixed_threshold_s: int | None = None
+    estimates: Estimates = Estimates.PLACED
     fixed_suspend_s: int | None = None
     fixed_resume_s: int | None = None
+    resume_after_s: int = 0
+    """A suspended lease is resumed no sooner than so long after the look at it: until then what is
+    free goes to leases that have not begun."""
     overhead_s: int = 0
     """Added to each suspend and resume of a VM: the time a command takes."""
     boot_s: int = 0
@@ -101,7 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     preemption: str = "ar-preempts-be"
     host_selection: str = "longest"
     order: str = "fcfs"
-    backfill_order: str = "shortest"
+    backfill_order: str = "auto"
     rekey_s: int = 300
     """Orders that change with time are computed anew so often."""
     half_life_s: int = 604_800

@@ -15,7 +15,7 @@ MOST_TRIES = 512
 
 def start_soon(line: Timeline, booking: Booking, now: int) -> bool:
     """Plan a run that begins now, or as soon as the images can be on the hosts."""
-    at = now + line.settings.lead_s
+    at = line.earliest(booking, now)
     if not line.preparation.managed or booking.hosts is not None:
         run = run_at(line, booking, at)
         if run is None:
@@ -49,7 +49,7 @@ def earliest_run(
     line: Timeline, booking: Booking, now: int, before: int = FOREVER, *, whole: bool = False
 ) -> RunPlan | None:
     """The run that can begin first after now; `whole`: only one that is not cut."""
-    after, allowed = now + line.settings.lead_s, None
+    after, allowed = line.earliest(booking, now), None
     if line.preparation.managed and booking.hosts is None:
         after, allowed = line.preparation.ready(booking, after)[-1]
     need = length(line, booking) if whole else line.need(booking)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
 from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan, Stage
-from orrery.sched.leases.durations import resume_s, suspend_s
+from orrery.sched.leases.durations import resume_s, summed_migration_s, suspend_s
 from orrery.sched.leases.market import Market
 from orrery.sched.leases.policies.host_selection import HOST_SELECTION
 from orrery.sched.leases.policies.order import ORDERS, STEADY
@@ -20,7 +21,7 @@ from orrery.sched.leases.power import Power
 from orrery.sched.leases.preparation import Preparation, Unmanaged
 from orrery.sched.leases.queue import Queue
 from orrery.sched.leases.repository import Transfer
-from orrery.sched.leases.settings import Backfilling, Settings, Suspension
+from orrery.sched.leases.settings import Backfilling, Estimates, Exclusion, Settings, Suspension
 from orrery.sched.leases.settings import Preparation as PreparationKind
 from orrery.sched.leases.shapes import ShapeView, pack, unpack
 from orrery.sched.leases.site import Site, SiteHost
@@ -122,7 +123,11 @@ class Timeline:
     def use(self, settings: Settings) -> None:
         """Go on with other settings: what is planned already stays."""
         check(settings)
-        reordered = self.settings.backfill_order != settings.backfill_order
+        before = self.settings
+        reordered = (before.backfill_order, before.suspension) != (
+            settings.backfill_order,
+            settings.suspension,
+        )
         self.settings = settings
         self.select_hosts = HOST_SELECTION[settings.host_selection]
         self.usage.settings = self.standing.settings = self.market.settings = settings
@@ -405,8 +410,27 @@ class Timeline:
         """The shortest stretch, operations included, that is worth its suspension."""
         if self.settings.fixed_threshold_s is not None:
             return self.settings.fixed_threshold_s
+        if self.settings.estimates is Estimates.SUMMED:
+            one_by_one = replace(self.settings, exclusion=Exclusion.GLOBAL)
+            suspend = suspend_s(one_by_one, booking.memory_of, ())
+            resume = resume_s(one_by_one, booking.memory_of, ())
         cost = suspend + (resume if booking.hosts is not None else 0)
         return int((1 + self.settings.threshold_factor) * cost)
+
+    def earliest(self, booking: Booking, now: int) -> int:
+        """From when on a run of a lease may be planned."""
+        at = now + self.settings.lead_s
+        if booking.hosts is None:
+            return at
+        if self.settings.estimates is Estimates.SUMMED:
+            at += summed_migration_s(self.settings, booking.memory_of)
+        return at + self.settings.resume_after_s
+
+    @property
+    def waits_to_resume(self) -> bool:
+        """What is free now says nothing about leases that are suspended."""
+        summed = self.settings.estimates is Estimates.SUMMED
+        return summed or self.settings.resume_after_s > 0
 
     def need(self, booking: Booking) -> int:
         """The least free time, from its start, with which a start can be of use."""

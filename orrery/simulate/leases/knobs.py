@@ -12,6 +12,7 @@ from orrery.core.moments import parse_duration
 from orrery.core.numbers import whole
 from orrery.sched.leases.settings import (
     Backfilling,
+    Estimates,
     Exclusion,
     Migration,
     Preparation,
@@ -188,6 +189,10 @@ KNOBS = (
         "F",
     ),
     Knob("fixed-threshold", "fixed_threshold_s", or_none(seconds), "A fixed threshold.", "TIME"),
+    choice("estimates", Estimates, "What suspending a lease is taken to cost before it is placed."),
+    Knob(
+        "resume-after", "resume_after_s", seconds, "Suspended leases wait at least so long.", "TIME"
+    ),
     Knob("fixed-suspend", "fixed_suspend_s", or_none(seconds), "For each VM saved.", "TIME"),
     Knob("fixed-resume", "fixed_resume_s", or_none(seconds), "For each VM resumed.", "TIME"),
     Knob("overhead", "overhead_s", seconds, "Of each command to suspend or resume.", "TIME"),

@@ -194,10 +194,17 @@ def test_a_lease_that_was_suspended_keeps_its_place_in_the_queue() -> None:
 
 
 def test_backfilling_takes_the_shortest_first() -> None:
-    world = World(site(2), settings(suspension=Suspension.NONE))
+    world = World(site(2), settings(suspension=Suspension.NONE, backfill_order="shortest"))
     world.submit_all([best_effort(1), best_effort(2), best_effort(1, 90), best_effort(1, 30)])
     assert runs_of(world[4]) == [(0, 30)]
     assert not world[3].runs
+
+
+def test_backfilling_goes_by_arrival_where_nobody_may_be_suspended() -> None:
+    world = World(site(2), settings(suspension=Suspension.NONE))
+    world.submit_all([best_effort(1), best_effort(2), best_effort(1, 90), best_effort(1, 30)])
+    assert runs_of(world[3]) == [(0, 90)]
+    assert not world[4].runs
 
 
 # --- suspension -----------------------------------------------------------------------------------

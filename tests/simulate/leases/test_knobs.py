@@ -23,6 +23,8 @@ OTHER = {
     "migration-mbit": "1000",
     "threshold-factor": "0.5",
     "fixed-threshold": "30",
+    "estimates": "summed",
+    "resume-after": "600",
     "fixed-suspend": "20",
     "fixed-resume": "21",
     "overhead": "2",

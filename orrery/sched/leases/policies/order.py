@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from orrery.sched.leases.booking import Booking
-from orrery.sched.leases.settings import Settings
+from orrery.sched.leases.settings import Settings, Suspension
 
 Key = tuple[float, int, int]
 """(main key, time of request, id): ties are broken the same way everywhere."""
@@ -99,7 +99,16 @@ def wfp(booking: Booking, standing: Standing) -> Key:
     return (-worth, booking.submitted, booking.id)
 
 
+def auto(booking: Booking, standing: Standing) -> Key:
+    """For backfilling: the shortest first where leases may be suspended; first come, first served
+    where they may not, since there a short lease that starts early delays a wide one for long."""
+    if standing.settings.suspension is Suspension.NONE:
+        return fcfs(booking, standing)
+    return shortest(booking, standing)
+
+
 ORDERS: dict[str, Order] = {
+    "auto": auto,
     "fcfs": fcfs,
     "shortest": shortest,
     "smallest": smallest,
@@ -109,5 +118,5 @@ ORDERS: dict[str, Order] = {
     "wfp": wfp,
 }
 
-STEADY = frozenset({"fcfs", "shortest", "smallest", "aging"})
+STEADY = frozenset({"auto", "fcfs", "shortest", "smallest", "aging"})
 """Orders whose keys do not change while a lease waits."""

@@ -13,7 +13,14 @@ from orrery.core.capacity import Capacity
 from orrery.core.lease_lwf import Amounts
 from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.durations import MIB_PER_MBIT
-from orrery.sched.leases.settings import Preparation, Settings, Suspension, TransferSettings
+from orrery.sched.leases.settings import (
+    Estimates,
+    Migration,
+    Preparation,
+    Settings,
+    Suspension,
+    TransferSettings,
+)
 from orrery.simulate.leases.metrics import Metrics, measure
 from orrery.simulate.leases.run import simulate
 from orrery.simulate.leases.workload.model import Arrival, Workload, merge
@@ -82,11 +89,17 @@ SETUPS = (
 BASELINE = SETUPS[0].name
 """Without reservations it is what completion times are compared with."""
 
-VARIANTS: dict[str, dict[str, str]] = {
+VARIANTS: dict[str, dict[str, object]] = {
     "ours": {},
     "fcfs": {"backfill_order": "fcfs"},
+    "haizea": {
+        "backfill_order": "fcfs",
+        "estimates": Estimates.SUMMED,
+        "migration": Migration.NO_TRANSFER,
+    },
 }
-"""Settings in which we differ from Haizea on purpose: once as we do, once as Haizea does."""
+"""Settings in which we differ from Haizea on purpose: as we do, with its order of backfilling, and
+with its estimates too."""
 
 
 class Injected(Struct, frozen=True):
