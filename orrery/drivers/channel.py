@@ -22,7 +22,7 @@ DEADLINES_S: Mapping[str, float] = {
     "hypervisor.inventory": 120.0,  # the first one waits for the KVM probe
     "storage.place": 3600.0,
     "storage.register": 6 * 3600.0,
-    "storage.stage": 6 * 3600.0,
+    "storage.stage": 3600.0,
     "storage.remove": 600.0,
     "network.apply": 120.0,
     "network.clear": 120.0,

@@ -30,6 +30,9 @@ CAUSE = "leasing"
 TRIES = 2
 """Transfers of one image to one host that may fail in a row; each was tried several times."""
 
+PATIENCE_S = 300.0
+"""By how much a copy may be late before leases go without it, at the least."""
+
 LEFT_ALONE_S = 300.0
 """Before it is tried again to remove what is left of a copy that failed."""
 
@@ -68,9 +71,12 @@ class Staging:
                 self._tell_copies(calendar, host_id)
 
     def tell(self, calendar: Calendar, now: int) -> bool:
-        """Transfers that have ended, well or not; whether there were any."""
+        """Transfers that have ended, well or not, and promises that wait no longer for theirs;
+        whether there were any."""
         preparation = transfers_of(calendar)
-        before = [] if preparation is None else preparation.under_way()
+        if preparation is None:
+            return False
+        before = preparation.under_way()
         for transfer in before:
             image = self._image_of(transfer)
             failed: StagedImage | None = None
@@ -80,21 +86,28 @@ class Staging:
                 if not self._is_there(image, host):
                     missing |= 1 << index
                     copy = self._copy(image, host)
-                    failed = copy if self._has_failed(copy, transfer) else failed
+                    failed = copy if self._has_failed(copy, transfer, now) else failed
             if failed is not None:
                 self._fail(calendar, transfer, transfer.hosts & ~missing, failed, now)
             elif not missing:
                 calendar.transferred(transfer.id, now)
-        after = [] if preparation is None else preparation.under_way()
+        after = preparation.under_way()
         ids = {transfer.id for transfer in after}
         self._ordered = {entry for entry in self._ordered if entry[0] in ids}
-        return len(after) < len(before)
+        return unsent.start_without(calendar.line, now) or len(after) < len(before)
 
-    def _has_failed(self, copy: StagedImage | None, transfer: Transfer) -> bool:
-        """Whether it failed for this transfer, not for one before it."""
-        if copy is None or copy.status is not S.FAILED:
+    def next_time(self, calendar: Calendar) -> int | None:
+        """When a lease waits no longer for its image, though nothing happens."""
+        return None if transfers_of(calendar) is None else unsent.next_start(calendar.line)
+
+    def _has_failed(self, copy: StagedImage | None, transfer: Transfer, now: int) -> bool:
+        """Whether it failed for this transfer, not for one before it, or is given up."""
+        if copy is None:
             return False
-        return (transfer.id, copy.host_id) in self._ordered
+        if copy.status is S.FAILED:
+            return (transfer.id, copy.host_id) in self._ordered
+        planned = copy.end - copy.start
+        return now - copy.began > planned + max(PATIENCE_S, 2 * planned)
 
     def _is_there(self, image: Image | None, host: Host | None) -> bool:
         """Whether nothing is to be done: it is there, or cannot be brought there by anybody."""
@@ -116,8 +129,9 @@ class Staging:
         key = (copy.image_id, copy.host_id)
         self._failures[key] = self._failures.get(key, 0) + 1
         host = self._view.hosts[copy.host_id]
-        why = f"image {copy.name} could not be brought to host {host.name}: {copy.error}"
-        again = self._failures[key] < TRIES
+        problem = copy.error or f"it has been on its way for {now - int(copy.began)} s"
+        why = f"image {copy.name} could not be brought to host {host.name}: {problem}"
+        again = self._failures[key] < TRIES and copy.status is S.FAILED
         unsent.fail(calendar.line, transfer, there, why, now, again=again)
 
     # --- what is to be done -----------------------------------------------------------------------

@@ -176,10 +176,8 @@ class Leasing:
 
     def _next_time(self) -> float | None:
         """When something is due though nothing happens."""
-        times: list[float] = []
-        planned = self._calendar.next_time()
-        if planned is not None:
-            times.append(planned)
+        planned = (self._calendar.next_time(), self._staging.next_time(self._calendar))
+        times: list[float] = [time for time in planned if time is not None]
         for note in self._notes.values():
             due = (note.retry_at, note.expires, note.gathers_until)
             times.extend(time for time in due if time is not None)

@@ -19,7 +19,7 @@ TIMEOUTS_S: dict[ActionKind, float] = {
     ActionKind.VM_CLEANUP: 600.0,
     ActionKind.IMAGE_REGISTER: 6 * 3600.0,
     ActionKind.IMAGE_DELETE: 600.0,
-    ActionKind.IMAGE_STAGE: 6 * 3600.0,
+    ActionKind.IMAGE_STAGE: 3600.0,
     ActionKind.IMAGE_UNSTAGE: 600.0,
 }
 """How long one step of each action may take before its outcome counts as unknown."""

@@ -328,6 +328,13 @@ class Transfers:
         self._arrive(transfer, now)
         return [self._stocks[lease].booking for lease in missing]
 
+    def go_without(self, booking: Booking) -> None:
+        """It waits for nothing any more; what is on its way comes all the same."""
+        stock = self._stocks.get(booking.id)
+        if stock is not None:
+            self._forsake(stock, stock.waits_for)
+            stock.show()
+
     # --- after a restart --------------------------------------------------------------------------
 
     def found(self, image: Image, mib: int, host: int, used: int) -> None:
