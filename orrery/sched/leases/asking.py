@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
-from orrery.sched.leases import moving
+from orrery.sched.leases import interrupt, moving
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, Stage
-from orrery.sched.leases.deadline import would_run
 from orrery.sched.leases.exact import booting_s, find_exactly, set_price
 from orrery.sched.leases.placing import length
 from orrery.sched.leases.policies.admission import refusal
@@ -72,7 +71,7 @@ NOT_NOW = "not enough is free now for its whole duration"
 PLANNED_AS = {
     LeaseKind.RESERVATION: _exactly,
     LeaseKind.IMMEDIATE: _now,
-    LeaseKind.DEADLINE: would_run,
+    LeaseKind.DEADLINE: interrupt.would_run,
 }
 """When the VMs of a lease of each kind but best effort would run."""
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
-from orrery.sched.leases import actual, asking, changes, losses, moving
+from orrery.sched.leases import actual, asking, changes, interrupt, losses, moving
 from orrery.sched.leases.answer import Answer, Offer
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle, wake_for_queue
-from orrery.sched.leases.deadline import plan_by_deadline, would_run
+from orrery.sched.leases.deadline import TOO_LATE, plan_by_deadline
 from orrery.sched.leases.exact import agree, reserve_exactly
 from orrery.sched.leases.market import is_too_dear
-from orrery.sched.leases.ordering import look, place_of
+from orrery.sched.leases.ordering import look, overtakes, place_of
 from orrery.sched.leases.policies.admission import refusal
 from orrery.sched.leases.power import HostStep
 from orrery.sched.leases.progress import finish_early, prepare, progress
@@ -98,6 +98,7 @@ class Calendar:
         if reason is not None:
             return reason
         line.enqueue(booking)
+        self._dirty = self._dirty or line.usage.ages or overtakes(line, booking, now)
         if self._dirty:
             return None
         if line.settings.backfilling is Backfilling.OFF:
@@ -123,11 +124,13 @@ class Calendar:
     def _by_deadline(self, booking: Booking, now: int) -> str | None:
         reason = agree(self.line, booking, ())
         if reason is not None:
-            found = would_run(self.line, booking, now)
+            found = interrupt.would_run(self.line, booking, now)
             if isinstance(found, str):
                 booking.price, reason = None, found
             return reason
         reason = plan_by_deadline(self.line, booking, now)
+        if reason == TOO_LATE and interrupt.reserve(self.line, booking, now):
+            reason = None
         self._dirty = self._dirty or reason is None
         return reason
 

@@ -159,6 +159,8 @@ def plan_rest(line: Timeline, booking: Booking, now: int) -> bool:
         booking.hosts = run.hosts
         if run.stage is not Stage.ENDING:
             booking.remaining -= run.vm_end - run.vm_start
+        if run.ending is Ending.KILL:
+            booking.hosts, booking.remaining = None, booking.duration
     runs = _split(line, booking, at)
     booking.remaining, booking.hosts = remaining, hosts
     return bool(runs)

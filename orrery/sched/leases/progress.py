@@ -87,7 +87,7 @@ def end(line: Timeline, run: RunPlan, now: int) -> None:
     elif run.ending is Ending.KILL:
         booking.remaining, booking.served = booking.duration, 0
         line.preparation.set_aside(booking, now)
-        line.enqueue(booking)
+        starts_afresh(line, booking)
     else:
         done(line, booking, run, now)
 
@@ -98,6 +98,15 @@ def goes_on(line: Timeline, booking: Booking) -> None:
         booking.become(LeaseStatus.SUSPENDED_SCHEDULED)
     else:
         line.enqueue(booking)
+
+
+def starts_afresh(line: Timeline, booking: Booking) -> None:
+    """A lease that was stopped waits for its next run, or for one to be planned."""
+    if booking.run is None:
+        line.enqueue(booking)
+        return
+    booking.become(LeaseStatus.QUEUED)
+    line.scheduled(booking)
 
 
 def done(line: Timeline, booking: Booking, run: RunPlan, now: int) -> None:
