@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from orrery.core.model.host import Measured
 from orrery.sched.leases import learning
+from orrery.sched.leases.durations import MIB_PER_MBIT
 from orrery.sched.leases.learning import cautious, learned, observed
 from orrery.sched.leases.settings import Settings
 
@@ -58,6 +59,13 @@ def test_seconds_are_rounded_up_and_rates_down() -> None:
     settings = learned(Settings(), [(*after(3.2), *after(1 / 87.6, kind=learning.RESUME))])
     assert settings.boot_s == 4
     assert settings.resume_rate == 87.0
+
+
+def test_images_are_planned_with_what_they_took_on_the_slowest_host() -> None:
+    fast, slow = after(0.02, kind=learning.TRANSFER), after(0.05, kind=learning.TRANSFER)
+    settings = learned(Settings(), [fast, slow])
+    assert settings.transfer.bandwidth_mbit * MIB_PER_MBIT == pytest.approx(20.0)
+    assert learned(Settings(), [()]).transfer == Settings().transfer
 
 
 @given(SECONDS)

@@ -66,14 +66,17 @@ def learned(base: Settings, hosts: Iterable[Iterable[Measured]]) -> Settings:
     for host in hosts:
         for one in host:
             slowest[one.kind] = max(slowest.get(one.kind, 0.0), cautious(one))
-    sent = rate_of(slowest.get(TRANSFER), base.transfer.bandwidth_mbit * MIB_PER_MBIT)
+    transfer = base.transfer
+    if TRANSFER in slowest:
+        sent = rate_of(slowest[TRANSFER], 0.0)
+        transfer = replace(transfer, bandwidth_mbit=sent / MIB_PER_MBIT)
     return replace(
         base,
         suspend_rate=rate_of(slowest.get(SUSPEND), base.suspend_rate),
         resume_rate=rate_of(slowest.get(RESUME), base.resume_rate),
         boot_s=seconds_of(slowest.get(BOOT), base.boot_s),
         shutdown_s=seconds_of(slowest.get(SHUTDOWN), base.shutdown_s),
-        transfer=replace(base.transfer, bandwidth_mbit=sent / MIB_PER_MBIT),
+        transfer=transfer,
     )
 
 
