@@ -16,6 +16,8 @@ from orrery.sched.leases.timeline import Timeline
 GRACE_S = 5
 """By how much the end of an operation that is late is moved at a time, at the least."""
 
+WAITS = "its hosts are not free yet, or its image is not there: it waits for them"
+
 
 def up(line: Timeline, run: RunPlan, now: int) -> None:
     """The VMs of a run run: booted or resumed."""
@@ -24,6 +26,10 @@ def up(line: Timeline, run: RunPlan, now: int) -> None:
     line.overdue.pop(id(run), None)
     if late and _follows_its_start(run.booking):
         _shift_end(line, run, length, late, now)
+    elif late > 0:
+        _report_late(run.booking, late)
+    if run.booking.reason == WAITS:
+        run.booking.reason = None
     run.vm_end = max(run.vm_end, now)
     activate(line, run, now)
     progress(line, run, now)
@@ -55,6 +61,12 @@ def _shift_end(line: Timeline, run: RunPlan, length: int, late: int, now: int) -
         line.put_on_agenda(run)
     else:
         run.booking.reason = f"it started {late} s late and is cut short by as much"
+
+
+def _report_late(booking: Booking, late: int) -> None:
+    waited = booking.reason == WAITS
+    why = "it waited for its hosts or its image" if waited else "its VMs took longer to come up"
+    booking.reason = f"it started {late} s late and is cut short by as much: {why}"
 
 
 def _report_deadline(run: RunPlan, late: int) -> None:
@@ -145,7 +157,7 @@ def wait(line: Timeline, run: RunPlan, now: int) -> None:
     if run.booking.kind is LeaseKind.BEST_EFFORT and not line.preparation.is_there(run.booking):
         _plan_again(line, run, now)
     else:
-        run.booking.reason = f"its hosts were not free yet at {run.start}: it waits for them"
+        run.booking.reason = WAITS
         line.waiting.append(run)
 
 

@@ -83,6 +83,30 @@ def test_a_reservation_that_starts_late_still_ends_when_it_was_promised_to() -> 
     world.submit(1, reservation(100))
     up(world, 1, 130)
     assert runs_of(world[1]) == [(130, 200)]
+    why = "its VMs took longer to come up"
+    assert world[1].reason == f"it started 30 s late and is cut short by as much: {why}"
+
+
+def test_a_reservation_that_waited_for_its_hosts_says_so_until_it_runs_after_all() -> None:
+    world = manual(settings=replace(RATES, boot_s=20))
+    world.submit(1, best_effort(duration=300))
+    up(world, 1, 20)
+    world.submit(2, reservation(100))
+    down(world, 1, 85)
+    assert (world[2].reason or "").startswith("its hosts are not free yet")
+    up(world, 2, 98)
+    assert world[2].reason is None
+
+
+def test_a_reservation_that_waited_too_long_for_its_hosts_says_by_how_much() -> None:
+    world = manual(settings=replace(RATES, boot_s=20))
+    world.submit(1, best_effort(duration=300))
+    up(world, 1, 20)
+    world.submit(2, reservation(100))
+    down(world, 1, 90)
+    up(world, 2, 103)
+    why = "it waited for its hosts or its image"
+    assert world[2].reason == f"it started 3 s late and is cut short by as much: {why}"
 
 
 def test_a_late_immediate_lease_that_meets_a_promise_is_cut_short_and_says_so() -> None:
