@@ -22,6 +22,11 @@ Piece = tuple[float, str, int, Element]
 """(planned start, what, nodes, its times)"""
 
 
+BEFORE = ("boot", "resume")
+AFTER = ("suspend", "shutdown")
+"""Operations at the two ends of a run."""
+
+
 def state_of(lease: Element) -> str:
     """`suspended-queued`: words, as OpenNebula has none for these."""
     return tree.value(lease, "STATE_STR").lower().replace("_", "-")
@@ -144,9 +149,17 @@ def operations(found: Iterable[Element]) -> list[Piece]:
 
 def piece_lines(pieces: Iterable[Piece]) -> Iterator[str]:
     for start, what, nodes, piece in sorted(pieces, key=lambda one: one[:3]):
-        end = tree.number(piece, "VM_END" if what == "run" else "END")
-        planned = stretch(start, end)
+        planned = run_planned(piece) if what == "run" else stretch(start, tree.number(piece, "END"))
         yield f"{what:<10} {nodes:>5}  {planned:<45} {actual(piece)}".rstrip()
+
+
+def run_planned(run: Element) -> str:
+    """Between the operations around it: those keep the times they were planned for."""
+    before = [one for one in run.findall("OPERATION") if tree.value(one, "KIND") in BEFORE]
+    after = [one for one in run.findall("OPERATION") if tree.value(one, "KIND") in AFTER]
+    start = tree.number(before[-1], "END") if before else tree.number(run, "VM_START")
+    end = tree.number(after[0], "START") if after else tree.number(run, "VM_END")
+    return stretch(start, end)
 
 
 def actual(piece: Element) -> str:

@@ -295,6 +295,19 @@ def test_show(engine: RecordedEngine, command: Command, golden: Golden) -> None:
     golden("cli/lease.txt", command("onelease", "show", "12").out)
 
 
+def test_a_run_is_shown_as_it_was_planned_also_when_it_began_at_another_time(
+    engine: RecordedEngine, command: Command
+) -> None:
+    early = "<VM_START>1796115590</VM_START>"
+    began = LEASE.replace("<VM_START>1796115600</VM_START>", early)
+    engine.answers["one.lease.info"] = began.replace("1796115602", "1796115590")
+    (line,) = [one for one in command("onelease", "show", "12").out.splitlines() if "run " in one]
+    assert line.split() == [
+        *("run", "2", "Tue", "2026-12-01", "10:00", "to", "12:00", "CET"),
+        *("since", "Tue", "2026-12-01", "09:59:50", "CET"),
+    ]
+
+
 def test_top_without_a_priority_is_above_all_others(
     engine: RecordedEngine, command: Command
 ) -> None:
