@@ -43,10 +43,11 @@ from orrery.core.model.storage import Datastore
 from orrery.core.status import HostStatus, ImageStatus, RecoverOperation, VmStatus
 from orrery.core.template import parse
 from orrery.drivers.sim import Faults, World
-from orrery.engine.assembly import Engine
+from orrery.engine.assembly import LEASES, Engine
 from orrery.engine.limits import Limits
 from orrery.engine.view import State
 from orrery.ports.driver import HostDrivers, Storage
+from orrery.sched.leases.settings import Preparation, Settings, TransferSettings
 from orrery.sched.planner import plan
 from orrery.simulate.loop import EverybodyWaits, VirtualClock, VirtualLoop, run
 from orrery.store.series import MemorySeries
@@ -66,6 +67,8 @@ class Story(Struct, frozen=True, kw_only=True):
     vms: int = 20
     hosts: int = 4
     leases: int = 0
+    staging: bool = False
+    """Images are brought to hosts ahead of leases."""
     crashes: int = 6
     faults: Faults = Faults(fail_rate=0.05, hang_rate=0.03, late_rate=0.5)
     limits: Limits = Limits(
@@ -127,7 +130,12 @@ class _Site:
         self._clock = VirtualClock(loop)
         self._rng = random.Random(story.seed)  # noqa: S311 - a story, not a secret
         world_rng = random.Random(self._rng.random())  # noqa: S311
-        self._world = World(world_rng, story.faults, lambda _: Capacity(800, 8192, 100_000))
+        self._world = World(
+            world_rng,
+            story.faults,
+            lambda _: Capacity(800, 8192, 100_000),
+            transfer_mib_s=(3.0, 30.0)[story.seed % 2],
+        )
         self._engine: Engine | None = None
         self._up = asyncio.Event()
         self._last_life = asyncio.Event()
@@ -172,6 +180,7 @@ class _Site:
             self._clock,
             plan,
             self._story.limits,
+            leases=staging_settings(self._story.seed) if self._story.staging else LEASES,
         )
         bootstrap = Bootstrap(cause="start", password_hash="", datastore_dir="/ds", driver="sim")
         self._engine = engine
@@ -367,10 +376,13 @@ class _Site:
                 self._break(f"VM {vm.id} ended as {vm.status.name}")
         for key, action in engine.state.actions.items():
             self._break(f"unfinished {action.kind.value} of {key}")
+        kept = {copy.path for copy in engine.state.staged_images.values()}
         for host in self._world.hosts.values():
             for domain in host.domains.values():
                 self._break(f"domain {domain.name} is left on {host.name}")
             for path in host.files:
+                if path in kept:
+                    continue
                 self._break(f"file {path} is left on {host.name}")
         for violation in self._world.violations:
             self._break(violation)
@@ -385,6 +397,8 @@ def some_terms(now: float, rng: random.Random) -> Terms:
     terms = Terms(
         nodes=(NodeSet(count=rng.randrange(1, 4), capacity=size),),
         duration=float(rng.randrange(60, 3600)),
+        image="os",
+        image_mib=100,
     )
     start = float(int(now) + rng.randrange(60, 3600))
     match rng.randrange(4):
@@ -395,6 +409,18 @@ def some_terms(now: float, rng: random.Random) -> Terms:
         case 2:
             return replace(terms, start=start, deadline=start + 4 * terms.duration)
     return terms
+
+
+def staging_settings(seed: int) -> Settings:
+    """Slow or fast, to one host after another or to all at once, with or without room in caches."""
+    rng = random.Random(seed)  # noqa: S311 - a story, not a secret
+    transfer = TransferSettings(
+        bandwidth_mbit=rng.choice((80.0, 800.0)),
+        multicast=rng.random() < 0.5,
+        channels=rng.choice((1, 2)),
+        cache_mib=rng.choice((0, 50, 150, None)),
+    )
+    return replace(LEASES, preparation=Preparation.TRANSFER, transfer=transfer)
 
 
 def some_change(lease_id: int, cause: str, rng: random.Random) -> Message:

@@ -48,6 +48,12 @@ def test_leases_are_kept_or_say_why_not_whatever_goes_wrong(seed: int) -> None:
     told(Story(seed=seed, vms=6, leases=8))
 
 
+@pytest.mark.parametrize("faults", [Story(seed=0).faults, HANGING], ids=["failing", "hanging"])
+@pytest.mark.parametrize("seed", range(6), ids=str)
+def test_images_come_ahead_of_leases_whatever_goes_wrong(seed: int, faults: Faults) -> None:
+    told(Story(seed=seed, vms=3, hosts=3, leases=20, staging=True, faults=faults))
+
+
 def test_a_sound_world_sees_each_effect_once() -> None:
     report = told(Story(seed=1, faults=Faults(), crashes=0))
     assert report.absorbed_boots == 0
