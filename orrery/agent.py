@@ -61,7 +61,7 @@ class Agent:
         except (NoSuchDriver, ImportError) as error:
             self._say(wire.LogLine(level="error", text=str(error)))
             raise
-        served = [m for m in wire.METHODS if m.partition(".")[0] in self._ports]
+        served = [name for name in wire.METHODS if self._method(name) is not None]
         names = {port: getattr(self._options, port) for port in self._ports}
         self._say(
             wire.Hello(protocol=wire.PROTOCOL, name="orrery", methods=served, capabilities=names)
@@ -107,8 +107,8 @@ class Agent:
 
     async def _outcome(self, call: wire.Call) -> Outcome:
         named = wire.METHODS.get(call.method)
-        port = self._ports.get(call.method.partition(".")[0])
-        if named is None or port is None:
+        function = self._method(call.method)
+        if named is None or function is None:
             return Failed(f"{call.method!r} is not served here; the hello says what is")
         try:
             arguments = wire.decode_arguments(named, call.arguments)
@@ -116,7 +116,12 @@ class Agent:
             return Failed(f"arguments: {error}")
         if named.progress is not None:
             arguments[named.progress] = self._progress_of(call.id)
-        return await self._perform(call, getattr(port, call.method.partition(".")[2]), arguments)
+        return await self._perform(call, function, arguments)
+
+    def _method(self, name: str) -> Any:
+        """None where nobody serves it: drivers may leave out what is optional."""
+        port, _, method = name.partition(".")
+        return getattr(self._ports.get(port), method, None)
 
     async def _perform(self, call: wire.Call, function: Any, arguments: dict[str, Any]) -> Outcome:
         try:

@@ -357,6 +357,17 @@ def test_an_unknown_driver_is_refused_with_the_known_ones() -> None:
         factory("hypervisor", "bhyve")
 
 
+@pytest.mark.parametrize("more", [(), ("storage.stage",)])
+def test_what_a_driver_may_leave_out_is_a_capability_of_its_host(more: tuple[str, ...]) -> None:
+    async def body(channel: Channel) -> None:
+        outcome = await channel.drivers().hypervisor.inventory()
+        assert isinstance(outcome, Done)
+        assert outcome.result["capabilities"] == [name.partition(".")[2] for name in more]
+
+    methods = '"methods": list(METHODS)'
+    with_channel(body, example((methods, f"{methods} + {list(more)}")))
+
+
 # --- the contract check ---------------------------------------------------------------------------
 
 

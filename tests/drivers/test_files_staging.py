@@ -206,3 +206,8 @@ def test_a_driver_that_does_not_is_named(breach: str, capsys: pytest.CaptureFixt
     assert check(served(breach)) == 1
     out = capsys.readouterr().out
     assert f"stages images, twice each: BROKEN: {BREACHES[breach]}" in out
+
+
+def test_a_driver_without_it_is_as_good(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(served("del FileStorage.stage")) == 0
+    assert "stages images, twice each: not served" in capsys.readouterr().out
