@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from orrery.sched.leases.booking import Booking, Stage
 from orrery.sched.leases.policies.order import ORDERS
+from orrery.sched.leases.settings import Backfilling
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import Timeline
 
@@ -45,6 +46,17 @@ def first_goes_first(line: Timeline, now: int) -> None:
         if head is not None and other.order > head.order and run is not None:
             line.drop(run)
             back_to_queue(line, other, now)
+
+
+def overtakes(line: Timeline, booking: Booking, now: int) -> bool:
+    """A lease comes before one that holds a reservation of the queue: that one gives it up. Where
+    all that waits has a reservation, reservations are kept."""
+    if line.settings.backfilling is Backfilling.CONSERVATIVE:
+        return False
+    if all(other.order <= booking.order for other in line.futures.values()):
+        return False
+    first_goes_first(line, now)
+    return True
 
 
 def place_of(line: Timeline, booking: Booking) -> None:
