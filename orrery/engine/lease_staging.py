@@ -139,17 +139,23 @@ class Staging:
     def orders(self, calendar: Calendar, now: int) -> Iterator[StageImage | UnstageImage]:
         """What is missing of the transfers under way, and the copies that nobody needs."""
         preparation = transfers_of(calendar)
-        if preparation is None:
-            return
-        for transfer in preparation.under_way():
-            yield from self._missing(calendar, transfer)
-        needed = preparation.needed() if self._view.staged_images else {}
+        if preparation is not None:
+            for transfer in preparation.under_way():
+                yield from self._missing(calendar, transfer)
+        if self._view.staged_images:
+            yield from self._needless(calendar, preparation, now)
+
+    def _needless(
+        self, calendar: Calendar, preparation: Transfers | None, now: int
+    ) -> Iterator[UnstageImage]:
+        """Where images are nobody's concern any more, that is all there is."""
+        needed = {} if preparation is None else preparation.needed()
         for copy in self._view.staged_images.values():
             index = calendar.line.index_of.get(copy.host_id)
             hosts = needed.get(copy.name, 0) | needed.get(self._present_name(copy), 0)
             is_needed = index is not None and bool(hosts >> index & 1)
             if self._may_go(copy, now, is_needed=is_needed):
-                if index is not None and self._is_last(copy):
+                if index is not None and preparation is not None and self._is_last(copy):
                     preparation.forget(copy.name, index)
                 yield UnstageImage(cause=CAUSE, staged_id=copy.id)
 
@@ -297,6 +303,8 @@ class Staging:
         name = lease.terms.image
         if name is None:
             return None
+        if name.isascii() and name.isdigit():
+            return self._view.images.get(int(name))
         found = self._view.by_name(Kind.IMAGE, name, lease.uid)
         if found is None:
             found = self._view.by_name(Kind.IMAGE, name)

@@ -126,7 +126,14 @@ def with_image(engine: Engine, terms: Terms, template: Template) -> Terms:
     image = image_named(engine, asked)
     if image is None:
         return replace(terms, image=asked)
-    return replace(terms, image=image.name, image_mib=terms.image_mib or image.size_mib)
+    return replace(terms, image=name_of(engine, image), image_mib=terms.image_mib or image.size_mib)
+
+
+def name_of(engine: Engine, image: Image) -> str:
+    """Leases that name the same image share its copies: where two users have images of one name,
+    its id tells them apart."""
+    same = [one.id for one in engine.view.images.values() if one.name == image.name]
+    return image.name if len(same) == 1 else str(image.id)
 
 
 def image_named(engine: Engine, text: str) -> Image | None:

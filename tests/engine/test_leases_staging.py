@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from orrery.core.messages import ENGINE, AllocateImage, DeleteObject, Failed, Outcome
+from orrery.core.messages import ENGINE, Actor, AllocateImage, DeleteObject, Failed, Outcome
 from orrery.core.model.action import ActionKind
 from orrery.core.model.kinds import Kind
 from orrery.core.model.lease import LeaseStatus, Terms
@@ -18,6 +18,7 @@ from orrery.engine import specs
 from orrery.engine.steps import STEPS, StagingWork
 from orrery.sched.leases import learning
 from orrery.sched.leases.settings import Preparation, Settings, TransferSettings
+from orrery.service.lease_request import Written, request_of
 from tests.engine.lease_cloud import SETTINGS, LeaseCloud, best_effort, in_lease_cloud, reservation
 
 S = LeaseStatus
@@ -184,6 +185,29 @@ def test_disks_of_leases_lie_on_the_copy_others_on_the_image(tmp_path: Path) -> 
         assert specs.disk_plans(mine, state)[0].staged == copy.path
         assert specs.disk_plans(other, state)[0].staged is None
         assert specs.disk_plans(mine, state)[0].source == state.images[0].source
+
+    staged(tmp_path, story)
+
+
+def test_images_of_two_users_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    async def story(cloud: LeaseCloud) -> None:
+        def image_asked_for(text: str) -> str | None:
+            values = {"nodes": "1", "memory": "512", "duration": "1h", "image": text}
+            return request_of(cloud.services, ENGINE, Written(values=values)).terms.image
+
+        assert image_asked_for("os") == "os"
+        template = parse('NAME="os" PATH="/other.qcow2" SIZE="100"')
+        other = await cloud.ask(
+            AllocateImage(cause="t", actor=Actor(7, (1,)), template=template, datastore_id=1)
+        )
+        assert image_asked_for(str(other)) == str(other)
+        images = cloud.engine.state.images
+        await cloud.until(lambda: images[other].status is ImageStatus.READY)
+        terms = of_image(best_effort(1, 60.0), str(other))
+        verdict = await cloud.request(terms, template=f'DISK=[IMAGE_ID="{other}"]')
+        assert verdict.lease_id is not None
+        await cloud.lease_reaches(verdict.lease_id, S.ACTIVE)
+        assert [copy.image_id for copy in copies(cloud)] == [other]
 
     staged(tmp_path, story)
 
@@ -467,5 +491,21 @@ def test_copies_on_a_host_that_is_deleted_are_forgotten(tmp_path: Path) -> None:
         await cloud.ask(DeleteObject(cause="t", actor=ENGINE, kind=Kind.HOST, id=1))
         await cloud.until(lambda: copies(cloud) == [])
         assert cloud.engine.state.actions == {}
+
+    staged(tmp_path, story)
+
+
+def test_copies_are_removed_when_images_are_nobodys_concern_any_more(tmp_path: Path) -> None:
+    async def story(cloud: LeaseCloud) -> None:
+        lease_id = await lease_of(cloud, of_image(best_effort(1, 300.0)))
+        await cloud.lease_reaches(lease_id, S.ACTIVE)
+        await cloud.kill()
+        cloud.lease_settings = SETTINGS
+        await cloud.start()
+        await asyncio.sleep(100)
+        assert names(cloud) == ["os"]
+        await cloud.lease_reaches(lease_id, S.DONE)
+        await cloud.until(lambda: copies(cloud) == [])
+        assert cached_files(cloud) == set()
 
     staged(tmp_path, story)
