@@ -7,7 +7,7 @@ from msgspec import Struct
 from orrery.sched.leases.booking import Booking, Ending, RunPlan
 from orrery.sched.leases.market import too_dear
 from orrery.sched.leases.placing import length, place
-from orrery.sched.leases.preempt import Room, give_way
+from orrery.sched.leases.preempt import Room, all_give_way
 from orrery.sched.leases.soon import accept
 from orrery.sched.leases.timeline import Timeline
 from orrery.sched.leases.victims import make_room
@@ -116,8 +116,7 @@ def take(line: Timeline, booking: Booking, opening: Opening, now: int) -> str | 
         return reason
     if not line.preparation.book(booking, opening.hosts, opening.at, now):
         return "its image cannot be on the hosts by then"
-    for run in opening.giving_way:
-        give_way(line, run, opening.at, now)
+    all_give_way(line, opening.giving_way, opening.at, now)
     start = opening.at + booting_s(line, booking)
     run = RunPlan(
         booking,

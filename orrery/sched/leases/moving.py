@@ -8,7 +8,7 @@ from orrery.sched.leases.deadline import movable, place_in_time, put_back, slack
 from orrery.sched.leases.exact import Opening, agree, booting_s, find_exactly
 from orrery.sched.leases.placing import length
 from orrery.sched.leases.policies.preemption import DEADLINE, PREEMPTION
-from orrery.sched.leases.preempt import Room, give_way
+from orrery.sched.leases.preempt import Room, all_give_way
 from orrery.sched.leases.soon import accept
 from orrery.sched.leases.timeline import Timeline
 
@@ -27,8 +27,7 @@ def reserve(line: Timeline, booking: Booking, now: int) -> bool:
         _restore(line, room, booking, opening, moved)
         return False
     line.table.remove(line.held_by(booking, opening.hosts), opening.at, opening.end)
-    for run in room.commit():
-        give_way(line, run, opening.at, now)
+    all_give_way(line, room.commit(), opening.at, now)
     accept(line, booking, _run(line, booking, opening))
     return True
 

@@ -4,9 +4,12 @@ A lease that gives way is suspended so that it has *finished* when the other beg
 be is stopped then, not before: it may end by itself until that time.
 """
 
+from collections.abc import Iterable
+
 from orrery.core.model.lease import LeaseKind
 from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.policies.preemption import PREEMPTION
+from orrery.sched.leases.settings import Exclusion
 from orrery.sched.leases.shapes import ShapeView
 from orrery.sched.leases.soon import back_to_queue
 from orrery.sched.leases.timeline import Timeline
@@ -79,6 +82,23 @@ def suspension_starts(line: Timeline, run: RunPlan, at: int, now: int) -> int | 
 def loses_work(line: Timeline, run: RunPlan, at: int, now: int) -> bool:
     """Whether VMs would be stopped with what they did if a run gave way."""
     return run.stage is not Stage.PLANNED and suspension_starts(line, run, at, now) is None
+
+
+def all_give_way(line: Timeline, runs: Iterable[RunPlan], at: int, now: int) -> None:
+    """End these runs by `at`: where they share a disk their memory is written one after another,
+    the last of it just before `at`."""
+    busy: dict[int, int] = {}
+    for run in runs:
+        disks = set(run.hosts) if line.settings.exclusion is Exclusion.LOCAL else {EVERY_DISK}
+        by = at - max(busy.get(disk, 0) for disk in disks)
+        if by < at and suspension_starts(line, run, by, now) is None:
+            by = at  # too short for its turn: it takes longer than planned, or is stopped
+        give_way(line, run, by, now)
+        if run.ending is Ending.SUSPEND and run.stage is not Stage.OVER:
+            busy.update(dict.fromkeys(disks, at - run.vm_end))
+
+
+EVERY_DISK = -1
 
 
 def give_way(line: Timeline, run: RunPlan, at: int, now: int) -> None:

@@ -246,3 +246,16 @@ def test_who_gives_way_to_two_goes_on_until_the_second_when_the_first_is_cancell
     world.calendar.cancel(8, 50)
     world.run()
     assert runs_of(world[1]) == [(0, 390), (510, 1120)]
+
+
+def test_leases_on_one_host_are_suspended_one_after_another() -> None:
+    """Each takes 10 s of the same disk: the last has finished when the reservation begins."""
+    world = World(site(1, cpu=200, memory=2048))
+    for lease_id in (1, 2):
+        world.submit(lease_id, best_effort(duration=1000))
+    world.run(50)
+    world.submit(9, Terms(nodes=(nodes(1, 200, 2048),), duration=100, start=200))
+    planned = sorted((run.vm_end, run.end) for run in (world[1].runs[0], world[2].runs[0]))
+    assert planned == [(180, 190), (190, 200)]
+    world.run()
+    assert runs_of(world[9]) == [(200, 300)]
