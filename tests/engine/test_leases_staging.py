@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from orrery.core.documents import Value
 from orrery.core.messages import ENGINE, Actor, AllocateImage, DeleteObject, Failed, Outcome
 from orrery.core.model.action import ActionKind
 from orrery.core.model.kinds import Kind
@@ -192,7 +193,12 @@ def test_disks_of_leases_lie_on_the_copy_others_on_the_image(tmp_path: Path) -> 
 def test_images_of_two_users_with_one_name_are_told_apart(tmp_path: Path) -> None:
     async def story(cloud: LeaseCloud) -> None:
         def image_asked_for(text: str) -> str | None:
-            values = {"nodes": "1", "memory": "512", "duration": "1h", "image": text}
+            values: dict[str, Value] = {
+                "nodes": 1,
+                "memory": "512",
+                "duration": "1h",
+                "image": text,
+            }
             return request_of(cloud.services, ENGINE, Written(values=values)).terms.image
 
         assert image_asked_for("os") == "os"
