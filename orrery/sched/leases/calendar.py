@@ -25,6 +25,7 @@ from orrery.sched.leases.settings import Backfilling, Settings
 from orrery.sched.leases.site import Site, SiteHost
 from orrery.sched.leases.soon import accept, immediate, start_soon
 from orrery.sched.leases.timeline import Step, Timeline
+from orrery.sched.leases.usage import Total, totals
 
 
 class Calendar:
@@ -297,6 +298,10 @@ class Calendar:
             wake_for_queue(line, now)
         steps, line.steps = line.steps, []
         return steps
+
+    def usage(self) -> dict[int, Total]:
+        """What each user had until now; of what runs, only the runs before."""
+        return totals(self.line.bookings.values())
 
     def host_steps(self) -> list[HostStep]:
         """Hosts to power down and up since this was asked last, in order."""

@@ -42,7 +42,8 @@ def stop_now(line: Timeline, run: RunPlan, now: int) -> None:
     if run.stage is Stage.RUNNING:
         ended = max(run.vm_start, min(now, run.vm_end))
         booking.ran += ended - run.vm_start
-        line.usage.add(booking.user, len(run.hosts), booking.cpu_pct, run.vm_start, ended)
+        if line.usage.ages:
+            line.usage.add(booking.user, booking.cpu_pct, run.vm_start, ended)
     run.vm_end = max(run.vm_start, min(run.vm_end, now))
     if run.stage is Stage.PREPARING:
         run.vm_start = run.vm_end = now

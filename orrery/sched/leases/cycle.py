@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from orrery.sched.leases.booking import Booking, RunPlan, Stage
 from orrery.sched.leases.masks import mask_of
 from orrery.sched.leases.ordering import key_anew
+from orrery.sched.leases.power import Power
 from orrery.sched.leases.queue import Bucket, Key
-from orrery.sched.leases.settings import Backfilling
-from orrery.sched.leases.shapes import ShapeView
+from orrery.sched.leases.settings import Backfilling, Migration
 from orrery.sched.leases.slottable import FOREVER
 from orrery.sched.leases.soon import reserve, start_soon
 from orrery.sched.leases.timeline import Timeline
@@ -37,19 +37,26 @@ def run_cycle(line: Timeline, now: int) -> None:
 
 def wake_for_queue(line: Timeline, now: int) -> None:
     """Hosts that are off come up for what waits, where that helps; then for what is planned."""
-    assert line.power is not None
-    if line.queue:
-        line.power.wake_for(_wants(line), now, now + line.settings.lead_s)
+    power = line.power
+    assert power is not None
+    if line.queue and power.off:
+        power.wake(list(_useful_hosts(line, power, now + line.settings.lead_s)), now)
     line.pass_power_to(now, again=True)
 
 
-def _wants(line: Timeline) -> Iterator[tuple[ShapeView, int, int, int]]:
-    """For each demand in the queue: view, nodes of one lease, seconds it needs, nodes of all."""
-    for bucket in line.queue.buckets.values():
+def _useful_hosts(line: Timeline, power: Power, after: int) -> Iterator[int]:
+    """Hosts that are off and would help what waits: of leases whose nodes differ it is not known
+    which, so all would."""
+    for (shape, count), bucket in line.queue.buckets.items():
+        if not shape:
+            yield from power.off
+            continue
         first = bucket.members[0]
-        count = first.groups[0].count
-        view = line.table.view(first.groups[0].shape)
-        yield view, count, first.need, count * len(bucket.members)
+        most = count * len(bucket.members)
+        yield from power.useful(line.table.view(shape), count, first.need, most, after)
+        if line.settings.migration is Migration.NO:
+            for booking in bucket.members:
+                yield from booking.hosts or ()
 
 
 def _in_order(line: Timeline, now: int, budget: int) -> None:

@@ -62,6 +62,8 @@ class Market:
 
     def decided(self, booking: Booking) -> None:
         """Count what became of a request, and learn from its user's answer."""
+        if booking.user_rate is None and not self.is_open:
+            return
         value = worth(booking)
         if booking.status is LeaseStatus.REJECTED:
             self.missed_reject += value

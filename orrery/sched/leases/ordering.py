@@ -60,5 +60,7 @@ def overtakes(line: Timeline, booking: Booking, now: int) -> bool:
 
 
 def place_of(line: Timeline, booking: Booking) -> None:
-    """Give a lease its place by the site's order."""
+    """Give a lease its place by the site's order; one that is over has none."""
+    if booking.status.final:
+        return
     booking.order = ORDERS[line.settings.order](booking, line.standing)

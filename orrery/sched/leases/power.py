@@ -101,9 +101,14 @@ class Power:
 
     # --- time -------------------------------------------------------------------------------------
 
-    def pass_to(self, now: int, *, again: bool = False) -> bool:
-        """What is due by now; whether hosts have come up. `again`: plans may have changed since it
-        was asked at the same time, and what is not used by now is not needed now."""
+    def pass_to(self, now: int, *, calm: bool, again: bool = False) -> bool:
+        """What is due by now; whether hosts have come up.
+
+        Args:
+            calm: nobody waits in the queue; while somebody does, no host is powered down.
+            again: plans may have changed since it was asked at the same time, and what is not used
+                by now is not needed now.
+        """
         if now == self._at and not again:
             return False
         self._at = now
@@ -113,7 +118,8 @@ class Power:
             self._empty[host] = self._waking.pop(host)[1]
         self._hold(now)
         self._look(now)
-        self._power_down(now, now if again else now - 1)
+        if calm:
+            self._power_down(now, now if again else now - 1)
         return bool(up)
 
     def _wake_for_plans(self, now: int) -> None:
@@ -175,18 +181,24 @@ class Power:
         if len(self._off) > before:
             self._regroup(now)
 
-    def wake_for(
-        self, wants: Iterable[tuple[ShapeView, int, int, int]], now: int, after: int
-    ) -> None:
-        """Wake hosts for leases that wait: (view, nodes of one, seconds it needs, nodes of all
-        such), where one could run on hosts that are off as soon as they are up, and not sooner."""
-        chosen: set[int] = set()
-        for view, count, need, most in wants:
-            found = self._table.earliest(view, count, need, after)
-            if found is None or found[0] != self._until:
-                continue
-            bits = found[1] & view.of_hosts(mask_of(self._off))
-            chosen.update(view.take(bits, min(most, bits.bit_count())))
+    def useful(
+        self, view: ShapeView, count: int, need: int, most: int, after: int
+    ) -> Iterable[int]:
+        """Hosts that are off, for up to `most` nodes of a shape, if `count` of them could run for
+        so long as soon as these hosts are up, and not sooner."""
+        found = self._table.earliest(view, count, need, after)
+        if found is None or found[0] != self._until:
+            return ()
+        bits = found[1] & view.of_hosts(mask_of(self._off))
+        return view.take(bits, min(most, bits.bit_count()))
+
+    @property
+    def off(self) -> Iterable[int]:
+        return self._off.keys()
+
+    def wake(self, hosts: Iterable[int], now: int) -> None:
+        """Those of them that are off come up as soon as they can."""
+        chosen = self._off.keys() & set(hosts)
         for host in sorted(chosen):
             self._wake(host, now, max(now + self._wake_s, self._until))
         if chosen:

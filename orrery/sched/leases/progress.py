@@ -62,7 +62,8 @@ def wind_up(line: Timeline, run: RunPlan, now: int) -> None:
     ran = max(0, run.vm_end - run.vm_start)
     run.vm_start = min(run.vm_start, run.vm_end)  # they may never have come up
     booking.ran += ran
-    line.usage.add(booking.user, len(run.hosts), booking.cpu_pct, run.vm_start, run.vm_end)
+    if line.usage.ages:
+        line.usage.add(booking.user, booking.cpu_pct, run.vm_start, run.vm_end)
     booking.served += ran
     booking.remaining = max(0, booking.remaining - ran)
     if run.ending is Ending.SUSPEND:

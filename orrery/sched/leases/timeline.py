@@ -279,7 +279,7 @@ class Timeline:
     def pass_power_to(self, now: int, *, again: bool = False) -> None:
         """Hosts go down and come up by now."""
         assert self.power is not None
-        if self.power.pass_to(now, again=again):
+        if self.power.pass_to(now, calm=not self.queue, again=again):
             self.gain = True
         self.version += 1
 

@@ -1,55 +1,64 @@
-"""What every user had of the site: one account for accounting and for fair share.
-
-Recent use decays exponentially: what was used t seconds ago counts 2^(-t / half-life).
+"""What every user had of the site, for accounting and for fair share: both from the time for which
+the VMs of each run ran. Recent use decays exponentially: what was used t seconds ago counts
+2^(-t / half-life).
 """
 
 from collections.abc import Iterable, Mapping
 from math import exp, log
 
+from msgspec import Struct
+
+from orrery.sched.leases.booking import Booking
 from orrery.sched.leases.settings import Settings
 
 
 class Account:
-    """Of one user. Work that was lost counts: it took the hosts all the same."""
+    """Of one user."""
 
-    __slots__ = ("cpu_pct_s", "node_s", "recent", "until")
+    __slots__ = ("recent", "until")
 
     def __init__(self) -> None:
-        self.node_s = 0
-        """Nodes times seconds in which VMs ran."""
-        self.cpu_pct_s = 0
-        """Hundredths of a CPU times seconds."""
         self.recent = 0.0
         """CPU seconds that count, as they counted at `until`."""
         self.until = 0
 
-    @property
-    def cpu_s(self) -> float:
-        return self.cpu_pct_s / 100
+
+class Total(Struct, frozen=True):
+    """What a user had in all. Work that was lost counts: it took the hosts all the same."""
+
+    node_s: int = 0
+    """Nodes times seconds in which VMs ran."""
+    cpu_s: float = 0.0
+
+
+def totals(bookings: Iterable[Booking]) -> dict[int, Total]:
+    """By user, from the seconds in which the VMs of each lease ran."""
+    found: dict[int, Total] = {}
+    for booking in bookings:
+        known = found.get(booking.user, Total())
+        found[booking.user] = Total(
+            known.node_s + booking.ran * booking.node_count,
+            known.cpu_s + booking.ran * booking.cpu_pct / 100,
+        )
+    return found
 
 
 class Usage:
-    """The accounts of all users, by their ids."""
+    """What all users had of late, by their ids."""
 
     def __init__(self, settings: Settings, *, ages: bool = False) -> None:
         self.accounts: dict[int, Account] = {}
         self.settings = settings
         self.ages = ages
-        """Whether somebody wants to know what was used of late."""
+        """Whether somebody wants to know: only then is it to be told of (`add`)."""
 
-    def add(self, user: int, nodes: int, cpu_pct: int, start: int, end: int) -> None:
+    def add(self, user: int, cpu_pct: int, start: int, end: int) -> None:
         """VMs of a user, with so much CPU together, ran from start to end."""
         if end <= start:
             return
         account = self.accounts.get(user)
         if account is None:
             account = self.accounts[user] = Account()
-        account.node_s += nodes * (end - start)
-        account.cpu_pct_s += cpu_pct * (end - start)
-        if self.ages:
-            self._count(account, cpu_pct, start, end)
-
-    def _count(self, account: Account, cpu_pct: int, start: int, end: int) -> None:
         at = max(account.until, end)
         fresh = self._counts(cpu_pct, start, end, at)
         account.recent = account.recent * self._decay(at - account.until) + fresh

@@ -401,7 +401,7 @@ def test_recent_use_is_the_integral_of_its_decay(
 ) -> None:
     usage = Usage(replace(RATES, half_life_s=half_life), ages=True)
     for start, seconds, cpu in used:
-        usage.add(1, 1, cpu, start, start + seconds)
+        usage.add(1, cpu, start, start + seconds)
     fine = 50
     expected = sum(
         cpu / 100 / fine * 2 ** -((200 - (start + (step + 0.5) / fine)) / half_life)
@@ -426,7 +426,7 @@ def test_lost_work_is_use_too() -> None:
     one.go_on()
     one.submit(2, reservation(100, 1, 50))
     one.run()
-    account = one.calendar.line.usage.accounts[7]
+    account = one.calendar.usage()[7]
     assert (account.node_s, account.cpu_s) == (600, 600.0)
 
 
@@ -444,5 +444,5 @@ def test_small_nodes_are_counted_by_their_cpu() -> None:
     half = replace(best_effort(duration=100), nodes=(nodes(2, 50, 512),))
     one.submit(1, half)
     one.run()
-    account = one.calendar.line.usage.accounts[0]
+    account = one.calendar.usage()[0]
     assert (account.node_s, account.cpu_s) == (200, 100.0)

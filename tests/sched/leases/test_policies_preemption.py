@@ -1,10 +1,12 @@
 """Who gives way by the policies `deadline` and `least-suspended`."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus
+from orrery.sched.leases.booking import Stage
 from orrery.sched.leases.settings import Settings
 from orrery.sched.leases.site import Site
 from tests.sched.leases import drawn
@@ -146,8 +148,13 @@ def test_with_every_policy_nobody_is_forgotten_through_losses_and_changes(
 def test_usage_is_what_the_runs_were(data: st.DataObject, on: Site, settings: Settings) -> None:
     one = Story(data, World(on, settings)).tell(8)
     bookings = one.calendar.bookings.values()
-    accounts = one.calendar.line.usage.accounts
-    node_s = sum(account.node_s for account in accounts.values())
-    assert node_s == sum(booking.ran * booking.node_count for booking in bookings)
-    cpu = sum(account.cpu_pct_s for account in accounts.values())
-    assert cpu == sum(booking.ran * booking.cpu_pct for booking in bookings)
+    totals = one.calendar.usage()
+    ran = [
+        ((run.vm_end - run.vm_start), booking)
+        for booking in bookings
+        for run in booking.runs
+        if run.stage is Stage.OVER
+    ]
+    assert sum(total.node_s for total in totals.values()) == sum(s * b.node_count for s, b in ran)
+    cpu = sum(total.cpu_s for total in totals.values())
+    assert cpu == pytest.approx(sum(seconds * booking.cpu_pct for seconds, booking in ran) / 100)
