@@ -63,7 +63,7 @@ def samples(run: Run, operation: Operation, lease: Lease, view: View) -> Iterato
             case OperationKind.RESUME if memory:
                 yield host_id, learning.RESUME, seconds / memory
             case OperationKind.BOOT:
-                yield host_id, learning.BOOT, seconds
+                yield host_id, learning.BOOT, seconds / max(1, len(here))
             case OperationKind.SHUTDOWN:
                 yield host_id, learning.SHUTDOWN, seconds
 

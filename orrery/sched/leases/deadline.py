@@ -69,7 +69,7 @@ def _undone(
 
 
 def earliest_start(line: Timeline, booking: Booking, now: int) -> int:
-    soonest = now + line.settings.lead_s + line.settings.boot_s
+    soonest = now + line.settings.lead_s + line.boot_s(booking)
     return soonest if booking.start is None else max(booking.start, soonest)
 
 
@@ -82,7 +82,7 @@ def slack(booking: Booking, now: int) -> float:
 
 def _begins(line: Timeline, booking: Booking, earliest: int) -> int:
     """The earliest start of its run, so that the VMs are not up before what was asked for."""
-    return earliest - (line.settings.boot_s if booking.hosts is None else 0)
+    return earliest - (line.boot_s(booking) if booking.hosts is None else 0)
 
 
 def _in_one_run(line: Timeline, booking: Booking, earliest: int, now: int) -> bool:
@@ -100,7 +100,7 @@ def _whole_run(line: Timeline, booking: Booking, at: int, now: int) -> RunPlan |
     if line.preparation.managed and booking.hosts is None:
         ready, allowed = line.preparation.ready(booking, now + line.settings.lead_s)[-1]
         at = max(at, ready)
-    least = line.settings.boot_s + booking.remaining
+    least = line.boot_s(booking) + booking.remaining
     for _ in range(MOST_TRIES):
         run = run_at(line, booking, at, allowed)
         if run is not None and run.ending is Ending.COMPLETE and run.vm_end <= booking.deadline:

@@ -61,7 +61,7 @@ def _choices(line: Timeline, booking: Booking, at: int, earliest: int) -> tuple[
 def booting_s(line: Timeline, booking: Booking) -> int:
     """Seconds from the start of its run to that of its VMs."""
     if booking.hosts is None:
-        return line.settings.boot_s
+        return line.boot_s(booking)
     return line.resume_s(booking, booking.hosts)
 
 

@@ -53,7 +53,7 @@ class Interruption:
     def __init__(self, line: Timeline, booking: Booking, now: int) -> None:
         self._line = line
         self._booking = booking
-        self._at = earliest_start(line, booking, now) - line.settings.boot_s
+        self._at = earliest_start(line, booking, now) - line.boot_s(booking)
         self._now = now
         self._movable = movable(line)
         self._begun = [b for b in line.live.values() if self._has_begun(b)]

@@ -20,7 +20,8 @@ WEIGHT = 0.25
 SIGMAS = 2.0
 
 BOOT = "boot"
-"""Seconds from the order to start a VM until it runs, its disks included."""
+"""Seconds from the order to start a VM until it runs, its disks included; of several on one host,
+each one's share."""
 SUSPEND = "suspend"
 RESUME = "resume"
 """Seconds per MiB of memory."""
@@ -75,6 +76,7 @@ def learned(base: Settings, hosts: Iterable[Iterable[Measured]]) -> Settings:
         suspend_rate=rate_of(slowest.get(SUSPEND), base.suspend_rate),
         resume_rate=rate_of(slowest.get(RESUME), base.resume_rate),
         boot_s=seconds_of(slowest.get(BOOT), base.boot_s),
+        boot_each_s=slowest.get(BOOT, base.boot_each_s),
         shutdown_s=seconds_of(slowest.get(SHUTDOWN), base.shutdown_s),
         transfer=transfer,
     )

@@ -126,7 +126,7 @@ def _replan(line: Timeline, booking: Booking, begun: bool, now: int) -> str | No
     if booking.kind is LeaseKind.DEADLINE:
         booking.remaining, booking.served = booking.duration, 0
         return plan_by_deadline(line, booking, now)
-    soonest = now + line.settings.lead_s + line.settings.boot_s
+    soonest = now + line.settings.lead_s + line.boot_s(booking)
     start = soonest if booking.start is None else max(booking.start, soonest)
     if begun:
         left = _promised_end(booking) - start

@@ -34,7 +34,7 @@ def length(line: Timeline, booking: Booking) -> int:
     """Of a whole run on the hosts where its memory lies (or fresh), operations included."""
     settings = line.settings
     known = booking.hosts
-    before = settings.boot_s if known is None else line.resume_s(booking, known)
+    before = line.boot_s(booking) if known is None else line.resume_s(booking, known)
     return before + booking.remaining + settings.shutdown_s
 
 
@@ -162,7 +162,7 @@ def compose(
     settings = line.settings
     migration = 0
     if booking.hosts is None:
-        before = settings.boot_s
+        before = line.boot_s(booking)
     else:
         before = line.resume_s(booking, hosts)
         if hosts != booking.hosts:

@@ -92,6 +92,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     free goes to leases that have not begun."""
     overhead_s: int = 0
     """Added to each suspend and resume of a VM: the time a command takes."""
+    boot_each_s: float = 0.0
+    """Added to `boot_s` for each further VM that starts on the same host."""
     boot_s: int = 0
     """Between the start of a VM and its use, planned before the lessee's time."""
     shutdown_s: int = 0

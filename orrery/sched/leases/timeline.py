@@ -6,6 +6,7 @@ It keeps these consistent and decides nothing.
 import heapq
 from collections.abc import Sequence
 from enum import Enum
+from math import ceil
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -400,6 +401,14 @@ class Timeline:
             return False
         return suspension is Suspension.ALL or booking.node_count == 1
 
+    def boot_s(self, booking: Booking) -> int:
+        """Seconds until its VMs are up, as many on one host as there may be."""
+        each = self.settings.boot_each_s
+        if not each:
+            return self.settings.boot_s
+        widest = max(max(self.table.view(group.shape).widths) for group in booking.groups)
+        return self.settings.boot_s + ceil(each * (min(booking.node_count, max(1, widest)) - 1))
+
     def suspend_s(self, booking: Booking, hosts: Sequence[int]) -> int:
         return suspend_s(self.settings, booking.memory_of, hosts)
 
@@ -436,7 +445,7 @@ class Timeline:
         """The least free time, from its start, with which a start can be of use."""
         hosts = range(booking.node_count)  # one on each host: the shortest operations
         spread = booking.hosts or hosts
-        before = self.settings.boot_s
+        before = self.boot_s(booking)
         resume = 0
         if booking.hosts is not None:
             before = resume = self.resume_s(booking, hosts)

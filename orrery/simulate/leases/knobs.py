@@ -197,6 +197,7 @@ KNOBS = (
     Knob("fixed-resume", "fixed_resume_s", or_none(seconds), "For each VM resumed.", "TIME"),
     Knob("overhead", "overhead_s", seconds, "Of each command to suspend or resume.", "TIME"),
     Knob("boot", "boot_s", seconds, "From the start of a VM to its use.", "TIME"),
+    Knob("boot-each", "boot_each_s", number, "For each further VM on its host.", "SECONDS"),
     Knob("shutdown", "shutdown_s", seconds, "From the end of its use to its end.", "TIME"),
     choice("preparation", Preparation, "Whether images have to be brought to hosts."),
     Knob(

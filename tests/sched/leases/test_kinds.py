@@ -529,3 +529,11 @@ def test_best_effort_gives_way_to_a_deadline_that_is_near() -> None:
     world.run()
     assert runs_of(world[1])[0] == (0, 120)
     assert runs_of(world[2]) == [(130, 230)]
+
+
+def test_vms_that_share_a_host_need_longer_to_be_up() -> None:
+    """Three on one host, 4 s for the first and 2.5 s for each further one: up when promised."""
+    world = World(site(1, cpu=300, memory=3072), settings(boot_s=4, boot_each_s=2.5))
+    world.submit(1, reservation(100, 3))
+    (run,) = world[1].runs
+    assert (run.start, run.vm_start) == (91, 100)
