@@ -8,6 +8,7 @@ from orrery.core.model.lease import LeaseKind, LeaseStatus
 from orrery.sched.leases.booking import Stage
 from orrery.sched.leases.power import HostStep, HostStepKind
 from orrery.sched.leases.settings import Settings
+from orrery.sched.leases.site import Site
 from tests.sched.leases import drawn
 from tests.sched.leases.drawn import Story
 from tests.sched.leases.effort import examples
@@ -168,7 +169,7 @@ saving = st.builds(
 @given(st.data(), drawn.sites(), saving)
 @examples(60)
 def test_leases_run_only_on_hosts_that_are_up(
-    data: st.DataObject, on: drawn.Site, settings: Settings
+    data: st.DataObject, on: Site, settings: Settings
 ) -> None:
     story = Story(data, World(on, settings))
     one = story.world
@@ -203,7 +204,7 @@ def audit_up(taken: list[HostStep], host: int, start: int, end: int, wake_s: int
 @given(st.data(), drawn.sites(), saving)
 @examples(40)
 def test_nobody_waits_for_ever_for_hosts_that_are_off(
-    data: st.DataObject, on: drawn.Site, settings: Settings
+    data: st.DataObject, on: Site, settings: Settings
 ) -> None:
     story = Story(data, World(on, settings))
     story.tell(6)
