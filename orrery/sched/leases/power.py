@@ -238,7 +238,8 @@ class Power:
         self._since.append(now)
 
     def forget(self, host: int, now: int) -> None:
-        """A host is lost, or offers another amount: it counts as on, and is not held any more."""
+        """A host is lost, or offers another amount. It is not held any more, and counts as on: one
+        that is told of answers."""
         self._empty.pop(host, None)
         if host in self._off:
             self._wake(host, now, now)
