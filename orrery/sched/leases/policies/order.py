@@ -108,8 +108,8 @@ def auto(booking: Booking, standing: Standing) -> Key:
 
 
 ORDERS: dict[str, Order] = {
-    "auto": auto,
     "fcfs": fcfs,
+    "auto": auto,
     "shortest": shortest,
     "smallest": smallest,
     "aging": aging,
