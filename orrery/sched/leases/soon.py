@@ -13,6 +13,11 @@ MOST_TRIES = 512
 """Change points at which one search for a future start tries to place a lease."""
 
 
+SHORT_TRIES = 24
+"""After so many a search looks no longer for a stretch that is of some use, only for a whole run:
+where many VMs share a host, what they need there is known only when they are placed."""
+
+
 def start_soon(line: Timeline, booking: Booking, now: int) -> bool:
     """Plan a run that begins now, or as soon as the images can be on the hosts."""
     at = line.earliest(booking, now)
@@ -53,7 +58,9 @@ def earliest_run(
     if line.preparation.managed and booking.hosts is None:
         after, allowed = line.preparation.ready(booking, after)[-1]
     need = length(line, booking) if whole else line.need(booking)
-    for _ in range(MOST_TRIES):
+    for tried in range(MOST_TRIES):
+        if tried == SHORT_TRIES:
+            need = max(need, length(line, booking))
         at = next_chance(line, booking, need, after, allowed)
         if at is None or at >= before:
             return None
