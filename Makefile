@@ -6,10 +6,10 @@ BIN := .venv/bin
 FAST_TESTS := $(wildcard tests/core tests/sched tests/engine tests/store tests/api tests/cli)
 NOT_FAST := -m "not real and not browser and not slow"
 
-.PHONY: help setup setup-dev setup-test demo demo-leases check test test-traces paper soak bench lint format clean
+.PHONY: help setup setup-dev setup-test demo demo-leases check test test-traces paper soak bench lint format clean test-leases
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the engine needs: system packages (as root) and .venv
 	@tools/setup
@@ -38,6 +38,9 @@ check: lint ## lint and the fast tests: under a minute
 test: setup-test lint ## everything, with real guests and a browser
 	$(BIN)/pytest -n 2 --dist worksteal -m "not real" tests
 	$(BIN)/pytest -m real tests  # in turn: they share this machine's hypervisor
+
+test-leases: setup-dev ## the lease scheduler, with twenty times as many examples
+	LEASE_EXAMPLES=20 $(BIN)/pytest -n 2 tests/sched/leases
 
 soak: setup-dev ## hours of simulated crashes, hangs and failures
 	$(BIN)/python -m orrery.simulate.soak
