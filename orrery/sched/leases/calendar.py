@@ -334,6 +334,8 @@ class Calendar:
     def next_time(self) -> int | None:
         """When `advance` has something to do again."""
         line = self.line
+        if line.automatic and line.power is None and not line.preparation.managed:
+            return line.next_time()
         again = self._looked_late + actual.GRACE_S
         late = (max(run.end + 1, again) for run in line.overdue.values())
         power = line.power

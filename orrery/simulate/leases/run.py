@@ -1,8 +1,10 @@
 """A workload on a simulated site: the lease scheduler in a plain event loop, as fast as it goes."""
 
+import gc
 import heapq
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from orrery.sched.leases.answer import Answer
@@ -61,8 +63,22 @@ def simulate(
     if on is None:
         raise ValueError(f"workload {workload.name} names no site: give one")
     simulation = Simulation(workload, on, settings, probes)
-    simulation.run(progress)
+    with collector_at_rest():
+        simulation.run(progress)
     return simulation.result
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Without the collector of cycles: a simulation keeps all it makes, so there is nothing to
+    find, and looking takes longer with every lease."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Simulation:
@@ -84,6 +100,7 @@ class Simulation:
             if arrival.real_duration is not None
         }
         self._early: list[tuple[int, int, int, RunPlan]] = []
+        self._planned: int | None = None
 
     def run(self, progress: Progress | None) -> None:
         """Until nothing is planned and nothing arrives any more."""
@@ -91,17 +108,24 @@ class Simulation:
         while (now := self._next_time()) is not None:
             self.result.events += 1
             self.result.end = now
-            self._end_early(now)
-            self._go_on(now)
-            if self._next < count and self._arrivals[self._next].at <= now:
+            due = not self._arrives(now) or self._planned == now
+            if self._early and self._early[0][0] <= now:
+                self._end_early(now)
+                due = True
+            if due:
+                self._go_on(now)
+            if self._arrives(now):
                 self._arrive(now)
                 self._go_on(now)
                 if progress is not None:
                     progress(self._next, count)
 
+    def _arrives(self, now: int) -> bool:
+        return self._next < len(self._arrivals) and self._arrivals[self._next].at <= now
+
     def _next_time(self) -> int | None:
         times = []
-        planned = self.calendar.next_time()
+        planned = self._planned = self.calendar.next_time()
         if planned is not None:
             times.append(planned)
         if self._next < len(self._arrivals):
