@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_daemon import Session, furnish, wait_for_endpoint
 
 SETTINGS = {
@@ -56,6 +58,7 @@ def run_lease(user: Session, name: str, *words: str) -> str:
     return user.out("lease", "show", name)
 
 
+@pytest.mark.slow
 def test_images_come_ahead_of_leases_and_are_known_after_a_restart(tmp_path: Path) -> None:
     with daemon(tmp_path) as user:
         furnish(user)

@@ -13,6 +13,8 @@ from orrery.simulate.chaos import DAY_S, Report, Story, tell
 
 CHUNK = 20
 CHUNKS = 10
+QUICK_CHUNKS = 5
+"""So many are told in `make check`, all of them in `make test`."""
 HANGING = Faults(fail_rate=0.02, hang_rate=0.10, late_rate=0.9)
 
 
@@ -30,7 +32,13 @@ def told(story: Story) -> Report:
     return report
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        pytest.param(chunk, marks=pytest.mark.slow if chunk >= QUICK_CHUNKS else ())
+        for chunk in range(CHUNKS)
+    ],
+)
 def test_the_invariants_hold_whatever_goes_wrong(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         report = told(Story(seed=seed))
