@@ -22,24 +22,16 @@ def candidates(
     score = PREEMPTION[line.settings.preemption]
     found = []
     for other in line.live.values():
-        run = _overlapping(other, start, end)
-        if run is None or not can_give_way(line, run, start, now):
+        run = other.run
+        if run is None or run.end <= start or run.start >= end:
+            continue
+        if not other.preemptible or other.kind is not LeaseKind.BEST_EFFORT:
             continue
         worth = score(booking, other, start)
-        if worth is not None:
-            found.append((worth, run))
-    found.sort(key=lambda entry: (-entry[0], -entry[1].booking.submitted, -entry[1].booking.id))
-    return found
-
-
-def _overlapping(other: Booking, start: int, end: int) -> RunPlan | None:
-    """The run of another lease that is in the way; leases that never give way have none."""
-    if not other.preemptible or other.kind is not LeaseKind.BEST_EFFORT:
-        return None
-    run = other.run
-    if run is None or run.end <= start or run.start >= end:
-        return None
-    return run
+        if worth is not None and can_give_way(line, run, start, now):
+            found.append((-worth, -other.submitted, -other.id, run))
+    found.sort()  # ids differ: runs are never compared
+    return [(-entry[0], entry[3]) for entry in found]
 
 
 def can_give_way(line: Timeline, run: RunPlan, at: int, now: int) -> bool:

@@ -13,7 +13,7 @@ MOST_TRIES = 512
 """Change points at which one search for a future start tries to place a lease."""
 
 
-SHORT_TRIES = 24
+SHORT_TRIES = 6
 """After so many a search looks no longer for a stretch that is of some use, only for a whole run:
 where many VMs share a host, what they need there is known only when they are placed."""
 
