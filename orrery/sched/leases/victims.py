@@ -6,6 +6,7 @@ hosts by halves: there whole hosts are cleared instead, those first that cost th
 """
 
 import heapq
+from itertools import islice
 
 from orrery.sched.leases.booking import Booking, Group, RunPlan
 from orrery.sched.leases.placing import place
@@ -65,8 +66,15 @@ def _by_host(line: Timeline, booking: Booking, room: Room, able: Able, at: int, 
             on_host.setdefault(host, []).append(run)
     gone: set[int] = set()
     for group in booking.groups:
-        costs = _costs(line, group, on_host, gone, at, end)
-        while _nodes(line, booking, room, group) < group.count and costs:
+        ahead = iter(on_host)
+        costs: list[tuple[int, int]] = []
+        while _nodes(line, booking, room, group) < group.count:
+            if not costs:
+                some = {host: on_host[host] for host in islice(ahead, HOSTS_AT_A_TIME)}
+                if not some:
+                    break
+                costs = _costs(line, group, some, gone, at, end)
+                continue
             _, host = heapq.heappop(costs)
             victims = _cleared(line, group, host, on_host[host], gone, at, end)
             if victims is None:
@@ -78,6 +86,10 @@ def _by_host(line: Timeline, booking: Booking, room: Room, able: Able, at: int, 
             if again:
                 heapq.heappush(costs, (len(again), host))
     return _fits(line, booking, room, at, end)
+
+
+HOSTS_AT_A_TIME = 200
+"""Hosts that are compared, those of the most preemptable leases first: bounds the work."""
 
 
 def _costs(
