@@ -13,16 +13,16 @@ recurring: {count: 4, every: 1w}
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from orrery.core.capacity import Capacity
-from orrery.core.documents import Fields, Value, read_yaml, shown
+from orrery.core.documents import Fields, Value, shown
 from orrery.core.errors import InvalidInput
 from orrery.core.model.lease import NodeSet, Terms
-from orrery.core.moments import parse_duration, parse_moment
+from orrery.core.moments import parse_duration
 
 NODE_FIELDS = frozenset({"cpu", "memory", "disk", "other"})
 TERM_FIELDS = NODE_FIELDS | {
@@ -50,33 +50,6 @@ class Recurring(Struct, frozen=True):
 
     count: int = 1
     every_s: float = 0.0
-
-
-def lease_terms_from_yaml(
-    text: str, now: float, *, utc_offset_s: int = 0, beside: Iterable[str] = ()
-) -> list[Terms]:
-    """The leases of a file: one mapping, a list, or `leases` with `defaults` for all of them.
-    Recurring ones come one by one. Fields named in `beside` are somebody else's.
-
-    Raises:
-        InvalidInput: with the place in the file.
-    """
-
-    def when(moment: str, field: str) -> float:
-        return parse_moment(moment, now, utc_offset_s=utc_offset_s, field=field)
-
-    known = TERM_FIELDS.union(beside)
-    found: list[Terms] = []
-    for place, item in lease_items(read_yaml(text)):
-        fields = Fields(item, place, known)
-        terms = read_terms(fields, when)
-        recurring = read_recurring(fields)
-        if recurring.count > 1 and terms.start is None:
-            raise fields.refuse("recurring", "needs a start: give the first one's")
-        found += (shifted(terms, recurring.every_s * turn) for turn in range(recurring.count))
-        if len(found) > LEASES_MAX:
-            raise InvalidInput(place, "", f"makes more than {LEASES_MAX} leases: ask for fewer")
-    return found
 
 
 def lease_items(document: Value) -> list[tuple[str, Value]]:

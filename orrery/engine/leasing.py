@@ -407,10 +407,8 @@ class Leasing:
 
     def _cannot_suspend(self, lease_id: int, why: str) -> None:
         """A host that cannot suspend at all: those who wait for its room must not wait longer."""
-        booking = self._calendar.bookings.get(lease_id)
-        if booking is not None and booking.run is not None:
-            booking.run.ending = Ending.KILL
-            booking.reason = f"could not be suspended and starts afresh: {why}"
+        if lease_id in self._calendar.bookings:
+            self._calendar.cannot_suspend(lease_id, why)
             self._unsaved.add(lease_id)
             self._wake.set()
 

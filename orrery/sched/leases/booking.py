@@ -224,10 +224,6 @@ class Booking:
         """Of all its nodes."""
         return sum(nodes.count * nodes.capacity.cpu_pct for nodes in self.terms.nodes)
 
-    @property
-    def planned_end(self) -> int | None:
-        return self.runs[-1].end if self.runs else None
-
 
 def _memory_of(groups: list[Group]) -> tuple[int, ...]:
     """The memory of each node, by the index of the node."""

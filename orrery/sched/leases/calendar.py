@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from orrery.core.model.lease import LeaseKind, LeaseStatus, Terms
 from orrery.sched.leases import actual, asking, changes, interrupt, losses, moving
 from orrery.sched.leases.answer import Answer, Offer
-from orrery.sched.leases.booking import Booking, RunPlan, Stage
+from orrery.sched.leases.booking import Booking, Ending, RunPlan, Stage
 from orrery.sched.leases.cycle import may_start, run_cycle, wake_for_queue
 from orrery.sched.leases.deadline import TOO_LATE, plan_by_deadline
 from orrery.sched.leases.exact import agree, reserve_exactly
@@ -151,28 +151,18 @@ class Calendar:
         ahead = [run for run in booking.runs if run.stage is not Stage.OVER]
         start = ahead[0].vm_start if ahead else None
         end = ahead[-1].vm_end if ahead else None
-        refused = None if reason is None else False
         why = booking.reason if reason is None else reason
-        return Answer(booking.status, why, start, end, booking.price, refused is None)
+        return Answer(booking.status, why, start, end, booking.price, reason is None)
 
     # --- changes ----------------------------------------------------------------------------------
 
     def cancel(self, lease_id: int, now: int) -> None:
         """End a lease in whatever status; nothing happens when it is over already."""
-        self._withdraw(lease_id, LeaseStatus.CANCELLED, None, now)
-
-    def fail(self, lease_id: int, reason: str, now: int) -> None:
-        """Its plan cannot be carried out."""
-        self._withdraw(lease_id, LeaseStatus.FAILED, reason, now)
-
-    def _withdraw(self, lease_id: int, status: LeaseStatus, reason: str | None, now: int) -> None:
         booking = self.line.bookings[lease_id]
         if booking.status.final:
             return
         self.line.pass_to(now)
-        if reason is not None:
-            booking.reason = reason
-        changes.withdraw(self.line, booking, status, now)
+        changes.withdraw(self.line, booking, LeaseStatus.CANCELLED, now)
         actual.retry_waiting(self.line)
 
     def extend(self, lease_id: int, seconds: int, now: int) -> Answer:
@@ -365,6 +355,15 @@ class Calendar:
     def suspended(self, lease_id: int, now: int) -> None:
         """The memory of the VMs of a lease is on disk."""
         self._happened(lease_id, Stage.ENDING, actual.down, now)
+
+    def cannot_suspend(self, lease_id: int, why: str) -> None:
+        """Its VMs cannot be suspended at all: they are stopped, so that nobody waits for their
+        hosts in vain, and begin afresh."""
+        booking = self.line.bookings[lease_id]
+        if booking.run is not None and booking.run.stage is Stage.ENDING:
+            booking.run.ending = Ending.KILL
+            booking.reason = f"could not be suspended and starts afresh: {why}"
+            self.line.changed.add(lease_id)
 
     def stopped(self, lease_id: int, now: int) -> None:
         """The VMs of a lease are gone."""

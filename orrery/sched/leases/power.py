@@ -74,9 +74,6 @@ class Power:
         """How many hosts are on or waking."""
         return len(self._since) - len(self._off)
 
-    def is_off(self, host: int) -> bool:
-        return host in self._off
-
     def ready(self, times: Iterable[Ready]) -> Iterator[Ready]:
         """When hosts are ready for what is to start as soon as possible: with those that are on,
         and then with all."""

@@ -87,7 +87,8 @@ def all_give_way(line: Timeline, runs: Iterable[RunPlan], at: int, now: int) -> 
             by = at  # too short for its turn: it takes longer than planned, or is stopped
         give_way(line, run, by, now)
         if run.ending is Ending.SUSPEND and run.stage is not Stage.OVER:
-            busy.update(dict.fromkeys(disks, at - run.vm_end))
+            begins = at - run.vm_end
+            busy.update({disk: max(begins, busy.get(disk, 0)) for disk in disks})
 
 
 EVERY_DISK = -1

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseKind, LeaseStatus, NodeSet, Terms
-from orrery.sched.leases.booking import Booking, Ending, Group, RunPlan, Stage
+from orrery.sched.leases.booking import Booking, Group, RunPlan, Stage
 from orrery.sched.leases.durations import resume_s, summed_migration_s, suspend_s
 from orrery.sched.leases.market import Market
 from orrery.sched.leases.policies.host_selection import HOST_SELECTION
@@ -492,7 +492,3 @@ def _preparation(settings: Settings) -> Preparation:
     if settings.preparation is PreparationKind.TRANSFER:
         return Transfers(settings)
     return Unmanaged()
-
-
-def ends_by_itself(run: RunPlan) -> bool:
-    return run.ending is Ending.COMPLETE

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from orrery.core.model.lease import LeaseStatus as S
 from orrery.sched.leases.booking import Ending
+from orrery.sched.leases.changes import withdraw
 from orrery.sched.leases.settings import Backfilling, Preparation, Settings, TransferSettings
 from tests.sched.leases.world import (
     World,
@@ -104,7 +105,7 @@ def rejected() -> World:
 
 def failed() -> World:
     world = active()
-    world.calendar.fail(1, "the disk broke", world.now)
+    withdraw(world.calendar.line, world[1], S.FAILED, world.now)
     return world
 
 

@@ -259,3 +259,14 @@ def test_leases_on_one_host_are_suspended_one_after_another() -> None:
     assert planned == [(180, 190), (190, 200)]
     world.run()
     assert runs_of(world[9]) == [(200, 300)]
+
+
+def test_those_for_whose_turn_there_is_no_time_leave_the_turns_of_others_alone() -> None:
+    """25 s notice, 10 s each: two are saved in turn; the others at the end, beside the first."""
+    world = World(site(1, cpu=400, memory=4096))
+    for lease_id in (1, 2, 3, 4):
+        world.submit(lease_id, best_effort(duration=1000))
+    world.run(100)
+    world.submit(9, Terms(nodes=(nodes(1, 400, 4096),), duration=100, start=125))
+    ends = sorted(world[lease_id].runs[0].end for lease_id in (1, 2, 3, 4))
+    assert ends == [115, 125, 125, 125]
